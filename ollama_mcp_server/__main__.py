@@ -1,0 +1,5 @@
+"""`python -m ollama_mcp_server` is the command `ollama-mcp-server`."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,99 @@
+"""What one running server holds. Made by the command line, handed down to everything else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from pydantic import SecretStr
+
+from .address import parse_address
+from .progress import Look, Progress, Report
+from .settings import Settings
+
+if TYPE_CHECKING:
+    from fastmcp import Context
+
+    from .daemon.catalog import Catalog
+    from .daemon.client import Client
+
+#: Under this key the server's lifespan context holds the App.
+KEY = "app"
+
+
+@dataclass
+class App:
+    """One server's state. Not a context manager, since FastMCP would close it after a call."""
+
+    settings: Settings
+    #: Tools left out of the list, and the words that say how to get them.
+    hidden: dict[str, str] = field(default_factory=dict)
+    #: Calls under way, which a shutdown over HTTP lets end.
+    calls: int = 0
+
+    @classmethod
+    def of(cls, ctx: Context) -> App:
+        """Return the App of the server that a call came to."""
+        app = ctx.lifespan_context[KEY]
+        assert isinstance(app, cls)  # noqa: S101 - for the type checker
+        return app
+
+    # Made at first use: importing ollama costs 100 ms, which tools/list need not wait for.
+    @cached_property
+    def client(self) -> Client:
+        """The daemon's client, one for the process; no key goes to a loopback daemon."""
+        from .daemon.client import Client
+
+        settings = self.settings
+        headers = {name: value.get_secret_value() for name, value in settings.headers.items()}
+        if settings.api_key and not settings.address.is_loopback:
+            headers.setdefault("Authorization", bearer(settings.api_key))
+        return Client(settings.address, headers, proxy=settings.proxy, ca_file=settings.ca_file)
+
+    @cached_property
+    def cloud(self) -> Client:
+        """The client for Ollama's hosted services, which want the key wherever they are."""
+        from .daemon.client import Client
+
+        key = self.settings.api_key
+        return Client(
+            parse_address(self.settings.cloud_url, "OLLAMA_CLOUD_BASE_URL"),
+            {"Authorization": bearer(key)} if key else {},
+            proxy=self.settings.proxy,
+            unreachable="Check the network; web search and fetch need ollama.com",
+        )
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """The daemon's models."""
+        from .daemon.catalog import Catalog
+
+        return Catalog(self.client)
+
+    def progress(self, ctx: Context, phase: str, look: Look | None = None) -> Progress:
+        """Return the progress of a call, silent where the client asked for none."""
+        return Progress(reporter(ctx), phase, look)
+
+    async def aclose(self) -> None:
+        """Close what was opened."""
+        for name in {"client", "cloud"} & self.__dict__.keys():
+            await self.__dict__.pop(name).aclose()
+
+
+def bearer(key: SecretStr) -> str:
+    """Return the Authorization header for a key."""
+    return f"Bearer {key.get_secret_value()}"
+
+
+def reporter(ctx: Context) -> Report | None:
+    """Return what sends a progress note to the client, or None if it gave no token."""
+    request: Any = ctx.request_context
+    meta = request.meta if request is not None else None
+    if not meta or meta.get("progressToken") is None:
+        return None
+
+    async def report(value: float, total: float | None, message: str) -> None:
+        await ctx.report_progress(value, total, message)
+
+    return report

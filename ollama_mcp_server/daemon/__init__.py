@@ -1,0 +1,1 @@
+"""Ollama: the only folder that knows its wire format."""

@@ -1,0 +1,97 @@
+"""Which models are installed and running, and names that come near a wrong one."""
+
+import difflib
+import time
+from collections.abc import Iterable
+
+from ..errors import (
+    CapabilityMissing,
+    DaemonError,
+    DaemonUnreachable,
+    ModelNotFound,
+    OllamaMCPError,
+)
+from .client import Client, Part
+
+#: Seconds for which the list of installed models is believed.
+FRESH = 2.0
+
+
+class Catalog:
+    """The daemon's models, asked when needed and remembered for a moment."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._models: list[Part] = []
+        self._until = 0.0
+
+    async def installed(self) -> list[Part]:
+        """Return the rows of `/api/tags`, newest first, as the daemon gives them."""
+        if time.monotonic() >= self._until:
+            self._models = (await self._client.request("GET", "/api/tags")).get("models") or []
+            self._until = time.monotonic() + FRESH
+        return self._models
+
+    async def running(self) -> list[Part]:
+        """Return the rows of `/api/ps`: one for each runner."""
+        return (await self._client.request("GET", "/api/ps")).get("models") or []
+
+    def forget(self) -> None:
+        """Ask anew next time; for those who have just changed the library."""
+        self._until = 0.0
+
+    async def is_loaded(self, model: str) -> bool:
+        """Return whether a runner of this name has finished loading."""
+        wanted = full_name(model)
+        return any(full_name(str(row.get("name"))) == wanted for row in await self.running())
+
+    async def find(self, model: str) -> Part | None:
+        """Return the row of an installed model, or None; names as the daemon resolves them."""
+        wanted = full_name(model)
+        return next(
+            (row for row in await self.installed() if full_name(str(row.get("name"))) == wanted),
+            None,
+        )
+
+    async def explain(self, error: OllamaMCPError) -> None:
+        """Add what the library knows to an error: near names, or models that can do it."""
+        if not isinstance(error, ModelNotFound | CapabilityMissing):
+            return
+        try:
+            models = await self.installed()
+        except (DaemonError, DaemonUnreachable):
+            return
+        if isinstance(error, CapabilityMissing):
+            able = capable(models, error.details.get("capability", ""))
+            error.details["candidates"] = able
+            error.hint = (
+                f"Installed models that do: {', '.join(able[:5])}"
+                if able
+                else "No installed model does; get one with ollama_pull"
+            )
+        elif near := nearest(str(error.details.get("model", "")), [str(m["name"]) for m in models]):
+            error.details["nearest"] = near
+            error.hint = f"Did you mean {' or '.join(near)}? {error.hint}"
+
+
+def capable(models: Iterable[Part], capability: str) -> list[str]:
+    """Return the names of those models that list `capability` (`/api/tags`, capabilities)."""
+    return [str(m["name"]) for m in models if capability in (m.get("capabilities") or ())]
+
+
+def full_name(model: str) -> str:
+    """Return a name as the daemon compares it: lower case, with its tag, no default host."""
+    name = model.strip().lower().removeprefix("registry.ollama.ai/").removeprefix("library/")
+    return name if ":" in name.rpartition("/")[2] else f"{name}:latest"
+
+
+def nearest(name: str, names: Iterable[str], count: int = 3) -> list[str]:
+    """Return up to `count` of `names` that come near `name`, the nearest first."""
+    known = list(names)
+    wanted = full_name(name).removesuffix(":latest")
+    base = wanted.partition(":")[0]
+    starts = [known_ for known_ in known if base and known_.lower().startswith(base)]
+    close = difflib.get_close_matches(wanted, known, count, 0.6)
+    bases = {known_.partition(":")[0].lower(): known_ for known_ in reversed(known)}
+    close += [bases[b] for b in difflib.get_close_matches(base, bases, count, 0.7)]
+    return list(dict.fromkeys([*starts, *close]))[:count]

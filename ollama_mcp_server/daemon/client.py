@@ -1,0 +1,212 @@
+"""The one client: every request to the daemon goes through `stream` or `request`."""
+
+import asyncio
+import itertools
+import json
+import os
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import httpx
+import ollama
+
+from ..address import Address
+from ..errors import START_IT, DaemonError, QueueFull, translated
+from .refusals import refused
+
+#: Longest line of a stream, in bytes; a longer one is garbage, or an attack on our memory.
+MAX_LINE = 64 * 2**20
+#: Pauses in seconds before the tries that follow a 503; Retry-After replaces one, up to MAX_PAUSE.
+PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
+MAX_PAUSE = 15.0
+CONNECT_TIMEOUT = 5.0
+
+Part = dict[str, Any]
+#: Told what a request is waiting for, while it waits.
+Waiting = Callable[[str], None]
+
+
+class Client(ollama.AsyncClient):
+    """Ollama's own client, mended: raw dicts both ways, nothing lost, every failure ours.
+
+    Its typed methods drop fields that the daemon knows, read files named in `images` and end
+    normally on a cut stream, so they are not used. No key goes to a loopback daemon, no proxy is
+    taken for one, and no redirect is followed (a key must not travel on).
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        headers: Mapping[str, str],
+        *,
+        proxy: str | None = None,
+        ca_file: Path | None = None,
+        unreachable: str = START_IT,
+    ) -> None:
+        """Make a client for `address`; `unreachable` says what to do when nothing answers there."""
+        self.address = address
+        self._unreachable = unreachable
+        super().__init__(
+            address.url,
+            headers=dict(headers),
+            auth=address.credentials,
+            proxy=None if address.is_loopback else proxy,
+            trust_env=not address.is_loopback,
+            verify=tls_context(address, ca_file),
+            follow_redirects=False,
+            timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
+        )
+        if "authorization" not in {name.lower() for name in headers}:
+            # Its constructor takes OLLAMA_API_KEY from the environment for every host.
+            self._client.headers.pop("authorization", None)
+
+    async def aclose(self) -> None:
+        """Close every connection; requests still under way end."""
+        await self._client.aclose()
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        body: Part | None = None,
+        *,
+        content: bytes | None = None,
+        waiting: Waiting | None = None,
+    ) -> Part:
+        """Return the daemon's answer to a request that it answers in one piece; {} for no body.
+
+        A full queue is waited for as by `stream`.
+
+        Raises:
+            OllamaMCPError: the daemon refused, or could not be reached.
+        """
+        for attempt in itertools.count(1):
+            try:
+                return await self._whole(method, path, body, content)
+            except QueueFull as busy:
+                await _wait_turn(busy, attempt, waiting)
+        raise AssertionError  # pragma: no cover - the loop ends by return or raise
+
+    async def _whole(
+        self, method: str, path: str, body: Part | None, content: bytes | None
+    ) -> Part:
+        model = _model(body)
+        with translated(self.address.url, self._unreachable):
+            response = await self._client.request(
+                method, path, content=content if body is None else encode(body)
+            )
+        if response.status_code >= 300:
+            raise refused(
+                response.status_code, response.text, model=model, headers=response.headers
+            )
+        return _parsed(response.content, model) if response.content.strip() else {}
+
+    async def stream(
+        self, path: str, body: Part, *, waiting: Waiting | None = None
+    ) -> AsyncGenerator[Part, None]:
+        """Yield the parts of a streamed answer; the last is the daemon's own final one.
+
+        A daemon whose queue is full (503) is asked again within bounds, which `waiting` is told;
+        nothing is asked again once a part has come. Closing the generator closes the request, and
+        the daemon stops.
+
+        Raises:
+            OllamaMCPError: the daemon refused, failed in mid-stream, or its stream was cut.
+        """
+        for attempt in itertools.count(1):
+            try:
+                async with aclosing(self._parts(path, body)) as parts:
+                    async for part in parts:
+                        yield part
+                return
+            except QueueFull as busy:
+                await _wait_turn(busy, attempt, waiting)
+
+    async def _parts(self, path: str, body: Part) -> AsyncGenerator[Part, None]:
+        model, part = _model(body), Part()
+        with translated(self.address.url, self._unreachable):
+            async with self._client.stream("POST", path, content=encode(body)) as response:
+                if response.status_code >= 300:
+                    await response.aread()
+                    raise refused(
+                        response.status_code, response.text, model=model, headers=response.headers
+                    )
+                async for line in _lines(response):
+                    part = _parsed(line, model)
+                    yield part
+        if not (part.get("done") or part.get("status") == "success"):
+            raise DaemonError(
+                "the answer was cut: the stream ended before its final part",
+                "Call again; the daemon's log may say why it stopped",
+            )
+
+
+async def _wait_turn(busy: QueueFull, attempt: int, waiting: Waiting | None) -> None:
+    pause = pause_before(attempt, busy.details.get("retry_after"))
+    if pause is None:
+        raise busy
+    if waiting:
+        waiting(f"queued: the daemon is busy, asking again in {pause:g} s")
+    await asyncio.sleep(pause)
+
+
+def pause_before(attempt: int, retry_after: float | None) -> float | None:
+    """Return the seconds to wait before try number `attempt` (1 is the first retry), or None."""
+    if attempt > len(PAUSES) or (retry_after or 0) > MAX_PAUSE:
+        return None
+    return retry_after or PAUSES[attempt - 1]
+
+
+def encode(body: Part) -> bytes:
+    """Return `body` as JSON; a lone surrogate in a text raises UnicodeEncodeError."""
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def tls_context(address: Address, ca_file: Path | None) -> ssl.SSLContext | bool:
+    """Return what httpx verifies with; making a context costs 20 ms, so none for plain http."""
+    if ca_file:
+        return ssl.create_default_context(cafile=os.fspath(ca_file))
+    return address.url.startswith("https:")
+
+
+async def _lines(response: httpx.Response) -> AsyncIterator[bytes]:
+    """Yield the non-empty lines of an NDJSON body.
+
+    httpx's own `aiter_lines` also splits at U+0085 and U+2028, which a model may write.
+    """
+    rest = b""
+    async for chunk in response.aiter_bytes():
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            if line.strip():
+                yield line
+        if len(rest) > MAX_LINE:
+            raise DaemonError(
+                "the daemon sent a line without an end; this is no Ollama answer",
+                "Check OLLAMA_HOST",
+            )
+    if rest.strip():
+        yield rest
+
+
+def _parsed(line: bytes, model: str) -> Part:
+    try:
+        part = json.loads(line)
+    except ValueError:
+        part = None
+    if not isinstance(part, dict):
+        raise DaemonError(
+            "the daemon's answer is not JSON; something between garbled it, or this is no Ollama",
+            "Check OLLAMA_HOST and any proxy on the way",
+        )
+    if "error" in part:
+        raise refused(200, line.decode(errors="replace"), model=model)
+    return part
+
+
+def _model(body: Part | None) -> str:
+    return str((body or {}).get("model") or (body or {}).get("source") or "")

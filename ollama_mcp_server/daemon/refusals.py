@@ -1,0 +1,173 @@
+"""The daemon's refusals, and what they mean: the only mapping from its texts to our errors."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import (
+    CapabilityMissing,
+    ContextOverflow,
+    DaemonError,
+    InvalidArgument,
+    ModelNotFound,
+    OllamaMCPError,
+    PermissionDenied,
+    QueueFull,
+    RateLimited,
+    RegistryError,
+    TooLarge,
+    Unauthorized,
+)
+
+#: What the daemon says (0.34's texts), and what that means.
+_LACKING = re.compile(r"does not support (?P<what>thinking|tools|insert|vision|chat|generate)")
+_NO_IMAGES = re.compile(r"does not support multimodal|image input is not supported")
+_MISSING_MODEL = re.compile(r"model ['\"]?(?P<model>[^'\"]*?)['\"]? not found")
+_UPSTREAM = re.compile(
+    r"manifest|digest mismatch|dial tcp|no such host|connection refused|tls:"
+    r"|gave HTTP response to HTTPS client|Location header|i/o timeout"
+    r"|max retries"
+)
+_CALLERS_FAULT = re.compile(r"^option |invalid format|unknown renderer|template: ")
+
+
+def refused(
+    status: int, body: str, *, model: str = "", headers: Mapping[str, str] | None = None
+) -> OllamaMCPError:
+    """Return the error for the daemon's refusal: its HTTP status (200 in mid-stream) and body.
+
+    `body` is Ollama's `{"error": …}` in any of the shapes that it takes: a string, an object, a
+    JSON document inside the string (what llama-server said), or a page from a proxy between.
+    """
+    error = _unwrapped(body)
+    text = str(error.get("message") or error.get("error") or "").strip()
+    if error.get("type") == "exceed_context_size_error" or "exceeds the context length" in text:
+        return overflow(error.get("n_prompt_tokens"), error.get("n_ctx"))
+    if status == 401:
+        signin = error.get("signin_url")
+        return Unauthorized(
+            "Ollama asks for a sign-in" if signin else "the daemon refused the credentials",
+            f"Open {signin} and sign in, then call again"
+            if signin
+            else "Set OLLAMA_API_KEY, or the header it wants in OLLAMA_MCP_HEADERS",
+            signin_url=signin,
+        )
+    if status == 403:
+        return PermissionDenied(
+            f"Ollama refused: {text}" if text else "the daemon refused this Host or Origin",
+            ""
+            if text
+            else "Set OLLAMA_HOST to an address that it accepts (an IP address or "
+            "localhost), or allow the name with OLLAMA_ORIGINS on its side",
+        )
+    if status == 413:
+        return TooLarge(
+            "the request is larger than the daemon or a proxy before it accepts",
+            "Send less text or smaller pictures",
+        )
+    if status == 429:
+        return RateLimited(
+            "the daemon or a proxy before it limits requests",
+            "Wait, then call again",
+            retry_after=_retry_after(headers),
+        )
+    if status == 503 or "loading model" in text:
+        return QueueFull(
+            f"Ollama is busy: {text or 'too many requests wait'}",
+            "Call again later, or raise OLLAMA_MAX_QUEUE or OLLAMA_NUM_PARALLEL "
+            "where the daemon runs",
+            retry_after=_retry_after(headers),
+        )
+    if status == 501:
+        return lacking(model, "embedding")
+    if found := _LACKING.search(text):
+        what = found["what"]
+        return lacking(model, "completion" if what in ("chat", "generate") else what)
+    if _NO_IMAGES.search(text):
+        return lacking(model, "vision")
+    if found := _MISSING_MODEL.search(text):
+        return missing(model or found["model"])
+    if "manifest" in text and "file does not exist" in text:
+        return ModelNotFound(
+            f"the registry has no model {model!r}",
+            "Check the name and its tag at ollama.com/library",
+            model=model,
+        )
+    if status in (200, 500, 502) and _UPSTREAM.search(text):
+        return RegistryError(
+            f"the daemon could not get this from the registry or cloud: {text}",
+            "Check the network where the daemon runs, then call again; what was downloaded is kept",
+        )
+    if status in (400, 422) or _CALLERS_FAULT.search(text):
+        return InvalidArgument(f"Ollama refused the request: {text}")
+    if 300 <= status < 400:
+        target = (headers or {}).get("location")
+        return DaemonError(
+            f"the address of the daemon redirects to {target}", "Set OLLAMA_HOST to that address"
+        )
+    if status in (404, 405):
+        return DaemonError(
+            "this daemon does not know the request; it is older than the server "
+            "needs, or no Ollama",
+            "Update Ollama, or check OLLAMA_HOST",
+        )
+    return DaemonError(
+        f"Ollama failed: {text or f'HTTP status {status}'}",
+        "Call again; the daemon's log has more if it happens twice",
+    )
+
+
+def overflow(needed: int | None, available: int | None) -> ContextOverflow:
+    """Return the error for a prompt of `needed` tokens in a window of `available` tokens."""
+    numbers = f": {needed} tokens in a window of {available}" if needed and available else ""
+    return ContextOverflow(
+        f"the prompt is longer than the model's context window{numbers}",
+        "Shorten the input, or raise options.num_ctx as far as the model and memory allow",
+        prompt_tokens=needed,
+        context=available,
+    )
+
+
+def lacking(model: str, capability: str) -> CapabilityMissing:
+    """Return the error for a model that cannot do what was asked."""
+    what = "chat or generate: it only embeds" if capability == "completion" else capability
+    return CapabilityMissing(
+        f"the model {model!r} does not support {what}", model=model, capability=capability
+    )
+
+
+def missing(model: str) -> ModelNotFound:
+    """Return the error for a model that is not installed."""
+    return ModelNotFound(
+        f"the model {model!r} is not installed",
+        f"Get it with ollama_pull (model: {model!r}), or see ollama_list",
+        model=model,
+    )
+
+
+def _unwrapped(body: str) -> dict[str, Any]:
+    """Return the innermost error object of the daemon's body; a page of HTML gives no text."""
+    error: dict[str, Any] = {"error": body}
+    text: Any = body
+    while isinstance(text, (str, dict)):
+        if isinstance(text, str):
+            try:
+                text = json.loads(text)
+            except ValueError:
+                break
+        if not isinstance(text, dict):
+            break
+        error = {**text}
+        text = text.get("error")
+        if isinstance(text, str):
+            error["error"] = text
+    said = str(error.get("error") or error.get("message") or "")
+    if said.lstrip().startswith("<") or len(said) > 2000:
+        error["error"] = ""
+    return error
+
+
+def _retry_after(headers: Mapping[str, str] | None) -> float | None:
+    value = (headers or {}).get("retry-after", "")
+    return float(value) if value.isdecimal() else None

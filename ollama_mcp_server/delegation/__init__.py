@@ -1,0 +1,1 @@
+"""What makes a call to a model dependable; shared by the tools, whatever their dialect."""

@@ -1,0 +1,132 @@
+"""One answer of a model: asked for as a stream, watched, collected whole."""
+
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+
+from ..daemon.client import Client, Part
+from ..errors import OllamaMCPError, TimedOut
+from ..progress import Progress
+
+#: Asks whether a model has finished loading.
+Loaded = Callable[[str], Awaitable[bool]]
+
+
+@dataclass
+class Answer:
+    """What a model has said so far; complete once `final` is there."""
+
+    content: str = ""
+    thinking: str = ""
+    tool_calls: list[dict[str, Any]] = field(default_factory=list)
+    logprobs: list[dict[str, Any]] = field(default_factory=list)
+    final: Part = field(default_factory=dict)
+
+    def add(self, part: Part) -> None:
+        """Take in one part of `/api/chat` or `/api/generate`."""
+        message = part.get("message") or part
+        self.content += message.get("content") or part.get("response") or ""
+        self.thinking += message.get("thinking") or ""
+        self.tool_calls += message.get("tool_calls") or ()
+        self.logprobs += part.get("logprobs") or ()
+        if part.get("done"):
+            self.final = part
+
+    @property
+    def done_reason(self) -> str:
+        """Why it ended: stop, length, load or unload."""
+        return str(self.final.get("done_reason") or "stop")
+
+
+async def ask(
+    client: Client,
+    path: str,
+    body: Part,
+    *,
+    progress: Progress,
+    timeout_ms: int | None = None,
+) -> Answer:
+    """Ask a model and return its whole answer.
+
+    The daemon is always asked not to cut the prompt (`truncate: false`) and not to drop its start
+    when the window is full (`shift: false`), unless the body says otherwise.
+
+    Args:
+        client: the daemon's client.
+        path: `/api/chat` or `/api/generate`.
+        body: the request, by Ollama's names.
+        progress: told of each phase and of every token.
+        timeout_ms: milliseconds after which the work is stopped; None waits for ever.
+
+    Raises:
+        TimedOut: the time is up; `details.content` has what had been said by then.
+        OllamaMCPError: whatever else went wrong, with the same detail.
+    """
+    answer = Answer()
+    body = {"truncate": False, "shift": False, **body, "stream": True}
+    try:
+        with deadline(timeout_ms):
+            await _collect(client, path, body, answer, progress)
+    except OllamaMCPError as error:
+        error.details.update(_said(answer))
+        raise
+    return answer
+
+
+@contextmanager
+def deadline(timeout_ms: int | None) -> Iterator[None]:
+    """Stop what is inside after so many milliseconds; None waits for ever.
+
+    Raises:
+        TimedOut: the time is up.
+    """
+    try:
+        with anyio.fail_after(None if timeout_ms is None else timeout_ms / 1000):
+            yield
+    except TimeoutError as late:
+        raise TimedOut(
+            f"the work took more than {timeout_ms} ms and was stopped",
+            "Give more timeout, or less work: a smaller model, a shorter prompt, a lower "
+            "num_predict",
+        ) from late
+
+
+async def _collect(
+    client: Client, path: str, body: Part, answer: Answer, progress: Progress
+) -> None:
+    tokens, began = 0, 0.0
+    async with aclosing(client.stream(path, body, waiting=progress.update)) as parts:
+        async for part in parts:
+            answer.add(part)
+            tokens += 1
+            now = time.monotonic()
+            began = began or now
+            rate = f", {(tokens - 1) / (now - began):.0f} tokens/s" if now - began > 0.5 else ""
+            phase = "writing" if answer.content or not answer.thinking else "thinking"
+            progress.update(f"{phase}: {tokens} tokens{rate}", tokens)
+
+
+def _said(answer: Answer) -> dict[str, Any]:
+    """Return what had been said when it went wrong, so that it is not lost."""
+    return {
+        name: text
+        for name, text in (("content", answer.content), ("thinking", answer.thinking))
+        if text
+    }
+
+
+def waiting_phase(model: str, is_loaded: Loaded) -> Callable[[], Awaitable[str]]:
+    """Return a function that asks what a silent call waits for: the load, or its prompt."""
+
+    async def look() -> str:
+        try:
+            loaded = await is_loaded(model)
+        except OllamaMCPError:
+            return f"waiting for {model}"
+        return f"reading the prompt with {model}" if loaded else f"loading {model}"
+
+    return look

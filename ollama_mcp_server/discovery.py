@@ -1,0 +1,98 @@
+"""From modules to components: what a folder holds is what the server offers, in a fixed order."""
+
+import importlib
+import importlib.util
+import pkgutil
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+
+from fastmcp.server.providers.filesystem_discovery import extract_components
+from fastmcp.tools import Tool
+from fastmcp.utilities.components import FastMCPComponent
+from fastmcp.utilities.json_schema import dereference_refs
+
+from .schemas import slimmed
+
+#: Modules of a user's folder are imported under this name, so that they shadow nothing.
+USER_PACKAGE = "ollama_mcp_user_tools"
+#: Told of each module that fails, and why.
+Complain = Callable[[str], None]
+
+
+def discover(
+    package: ModuleType, folder: Path | None, complain: Complain
+) -> Iterator[FastMCPComponent]:
+    """Yield the components of a package's modules, then of a folder's, by name of module.
+
+    Modules and files whose name begins with `_` are left out. One that fails to import, or that
+    takes a name already taken, is complained of and takes no other down.
+    """
+    taken: dict[str, str] = {}
+    for module in [*_modules(package, complain), *_files(folder, complain)]:
+        for component in sorted(extract_components(module), key=_line):
+            if _origin(component, module) != module.__name__:
+                continue  # imported from a module that offers it itself
+            key = component.key
+            if key in taken:
+                complain(
+                    f"{module.__name__}: {component.name!r} is left out, "
+                    f"{taken[key]} has that name already"
+                )
+                continue
+            taken[key] = module.__name__
+            if isinstance(component, Tool):
+                component.parameters = slimmed(dereference_refs(component.parameters))
+            yield component
+
+
+def _modules(package: ModuleType, complain: Complain) -> Iterator[ModuleType]:
+    for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda found: found.name):
+        if not info.name.startswith("_"):
+            name = f"{package.__name__}.{info.name}"
+            yield from _imported(name, partial(importlib.import_module, name), complain)
+
+
+def _files(folder: Path | None, complain: Complain) -> Iterator[ModuleType]:
+    if folder is None:
+        return
+    if not folder.is_dir():
+        complain(f"OLLAMA_MCP_TOOLS_DIR: {folder} is not a folder")
+        return
+    for path in sorted(folder.glob("*.py")):
+        if not path.name.startswith("_"):
+            yield from _imported(str(path), partial(_load, path), complain)
+
+
+def _load(path: Path) -> ModuleType:
+    name = f"{USER_PACKAGE}.{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError("is no Python module")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _imported(
+    name: str, load: Callable[[], ModuleType], complain: Complain
+) -> Iterator[ModuleType]:
+    try:
+        yield load()
+    # Whatever a tool module does wrong, the other tools stay.
+    except Exception as error:  # noqa: BLE001
+        complain(
+            f"{name} could not be imported, its tools are missing: {type(error).__name__}: {error}"
+        )
+
+
+def _origin(component: FastMCPComponent, module: ModuleType) -> str:
+    return getattr(getattr(component, "fn", None), "__module__", module.__name__)
+
+
+def _line(component: FastMCPComponent) -> tuple[int, str]:
+    code = getattr(getattr(component, "fn", None), "__code__", None)
+    return (code.co_firstlineno if code else 0), component.name

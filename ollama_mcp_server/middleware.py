@@ -1,0 +1,132 @@
+"""What surrounds every tool call: names of peers accepted, errors made readable, calls counted."""
+
+import difflib
+import logging
+from typing import Any
+
+import mcp_types
+import pydantic
+from fastmcp.exceptions import NotFoundError, ToolError, ValidationError
+from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
+from fastmcp.tools import ToolResult
+from mcp import MCPError
+
+from .app import App
+from .errors import InvalidArgument, OllamaMCPError
+from .faults import place, sentence, words
+
+logger = logging.getLogger(__name__)
+
+#: Arguments under the names that Ollama's older API and other servers give them.
+RENAMED = {"name": "model", "_debug_render_only": "debug_render_only", "input_text": "input"}
+#: Arguments that mean nothing here: the daemon is always asked to stream.
+IGNORED = ("stream",)
+#: Of several faults, this many are told.
+MAX_FAULTS = 3
+
+Call = MiddlewareContext[mcp_types.CallToolRequestParams]
+
+
+class Calls(Middleware):
+    """The one middleware around tool calls."""
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+
+    async def on_call_tool(
+        self, context: Call, call_next: CallNext[mcp_types.CallToolRequestParams, ToolResult]
+    ) -> ToolResult:
+        """Run the call; every failure becomes a result with a text and a structured error."""
+        name = context.message.name
+        known = await self._arguments(context)
+        message = context.message.model_copy(
+            update={"arguments": accepted(context.message.arguments or {}, known)}
+        )
+        self.app.calls += 1
+        try:
+            return await call_next(context.copy(message=message))
+        except OllamaMCPError as error:
+            await self.app.catalog.explain(error)
+            return failure(error)
+        except ValidationError as error:
+            return failure(InvalidArgument(faults(name, error.__cause__, known)))
+        except NotFoundError:
+            raise await self._unknown_tool(context, name) from None
+        except MCPError:
+            raise
+        except ToolError:
+            # A tool of a user's folder, or a fault of ours; FastMCP has logged its traceback.
+            return failure(
+                OllamaMCPError(
+                    f"the tool {name} failed inside this server",
+                    "The server's log (stderr) has the details",
+                )
+            )
+        # The outermost handler: whatever else goes wrong is told as such, and the server lives.
+        except Exception:
+            logger.exception("the tool %s failed", name)
+            return failure(
+                OllamaMCPError(
+                    f"the tool {name} failed inside this server",
+                    "The server's log (stderr) has the details",
+                )
+            )
+        finally:
+            self.app.calls -= 1
+
+    async def _arguments(self, context: Call) -> list[str]:
+        assert context.fastmcp_context is not None  # noqa: S101 - for the type checker
+        tool = await context.fastmcp_context.fastmcp.get_tool(context.message.name)
+        return list(tool.parameters.get("properties", {})) if tool else []
+
+    async def _unknown_tool(self, context: Call, name: str) -> MCPError:
+        """Return the protocol's own error (MCP, tools: -32602 for an unknown tool)."""
+        assert context.fastmcp_context is not None  # noqa: S101 - for the type checker
+        tools = await context.fastmcp_context.fastmcp.list_tools(run_middleware=False)
+        near = difflib.get_close_matches(name, [tool.name for tool in tools], 3, 0.5)
+        told = f"Unknown tool: {name!r}."
+        if name in self.app.hidden:
+            told += f" {self.app.hidden[name]}."
+        elif near:
+            told += f" Did you mean {' or '.join(near)}?"
+        return MCPError(code=mcp_types.INVALID_PARAMS, message=told, data={"nearest": near})
+
+
+def accepted(arguments: dict[str, Any], known: list[str]) -> dict[str, Any]:
+    """Return a call's arguments under our names, without nulls and what has no meaning here."""
+    renamed: dict[str, Any] = {}
+    for name, value in arguments.items():
+        ours = RENAMED.get(name, name) if name not in known else name
+        if value is not None and not (name in IGNORED and name not in known):
+            renamed.setdefault(ours if ours not in arguments or ours == name else name, value)
+    return renamed
+
+
+def failure(error: OllamaMCPError) -> ToolResult:
+    """Return an error as a result: the text for some hosts, the object for the others."""
+    return ToolResult(
+        content=str(error), structured_content={"error": error.as_dict()}, is_error=True
+    )
+
+
+def faults(tool: str, cause: BaseException | None, known: list[str]) -> str:
+    """Return in one or two lines what was wrong with a call's arguments.
+
+    It never repeats a value: that may be a prompt or a picture.
+    """
+    if not isinstance(cause, pydantic.ValidationError):
+        return f"the arguments of {tool} are not valid"
+    found = [_fault(error, known) for error in cause.errors(include_url=False, include_input=False)]
+    more = f"; and {len(found) - MAX_FAULTS} more" if len(found) > MAX_FAULTS else ""
+    return f"{tool}: {'; '.join(dict.fromkeys(found[:MAX_FAULTS]))}{more}"
+
+
+def _fault(error: Any, known: list[str]) -> str:
+    where = place(error["loc"])
+    if error["type"] not in ("unexpected_keyword_argument", "extra_forbidden"):
+        return sentence(where, words(error))
+    if len(error["loc"]) > 1:
+        return f"unknown field {where}"
+    near = difflib.get_close_matches(where, known, 1, 0.6)
+    told = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+    return f"unknown argument {where} ({told})"

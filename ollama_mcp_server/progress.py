@@ -1,0 +1,84 @@
+"""Progress notes of one call: often enough that no host gives up, never so many that they cost.
+
+The one who works only says how far it is; a task of its own sends the newest state, at most ten
+times a second and at least every few seconds, so a slow reader never holds up the work. Values
+strictly increase through all phases (MCP, progress: "MUST increase with each notification"):
+a beat that has nothing new adds a thousandth.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from types import TracebackType
+
+import anyio
+
+#: Sends one note: value, total or None, message.
+Report = Callable[[float, float | None, str], Awaitable[None]]
+#: Asks what a call that has sent nothing yet is waiting for; returns a phase such as "loading".
+Look = Callable[[], Awaitable[str]]
+
+SPACING = 0.1  # seconds between two notes, at least
+BEAT = 4.0  # seconds between two notes, at most; hosts are promised one every 5 s
+FIRST_LOOK = 0.7  # seconds of silence before the daemon is asked what it is doing
+
+
+class Progress:
+    """One call's progress, as an async context manager; `update` whenever something happened."""
+
+    def __init__(self, report: Report | None, phase: str, look: Look | None = None) -> None:
+        self._report = report
+        self._look = look
+        self._message = phase
+        self._value = 0.0
+        self._total: float | None = None
+        self._sent = 0.0
+        self._changed = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self.started = time.monotonic()
+
+    def update(self, message: str, value: float = 0.0, total: float | None = None) -> None:
+        """Say how far the work is; costs nothing where nobody listens."""
+        self._look = None  # from now on the work tells by itself
+        self._message, self._value, self._total = message, value, total
+        self._changed.set()
+
+    async def __aenter__(self) -> "Progress":
+        if self._report is not None:
+            self._task = asyncio.create_task(self._run(self._report))
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._task is None or self._report is None:
+            return
+        self._task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._task
+        if error is None and self._changed.is_set():
+            await self._send(self._report)  # the last state, so that even a short call has one
+
+    async def _run(self, report: Report) -> None:
+        wait = FIRST_LOOK if self._look else BEAT
+        while True:
+            # not asyncio.wait_for, which before Python 3.12 can swallow a cancellation
+            with anyio.move_on_after(wait):
+                await self._changed.wait()
+            if not self._changed.is_set() and (look := self._look):
+                phase = await look()
+                if self._look is look:  # the work may have begun to tell meanwhile
+                    self._message = phase
+            await self._send(report)
+            await asyncio.sleep(SPACING)
+            wait = BEAT
+
+    async def _send(self, report: Report) -> None:
+        self._changed.clear()
+        self._sent = max(self._value, self._sent + 0.001)
+        total = None if self._total is None else max(self._total, self._sent)
+        await report(self._sent, total, self._message)

@@ -1,0 +1,92 @@
+"""From an App to an MCP server."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastmcp import FastMCP
+from fastmcp.tools import Tool
+
+from . import __version__, tools
+from .app import KEY, App
+from .discovery import discover
+from .middleware import Calls
+from .settings import Settings
+from .tools._hints import MEMORY
+
+logger = logging.getLogger(__name__)
+
+#: Toolsets, in the order of the documentation; a tool names its own by a tag.
+TOOLSETS = ("chat", "models", "publish", "web")
+
+INSTRUCTIONS = """\
+Use these tools to run local language models with Ollama: private, free inference on the user's \
+own machine, for chat, summaries, translation, extraction to JSON, vision, embeddings, and to \
+manage the models.
+Start with ollama_list: it names the installed models with what each can do (capabilities: \
+completion, tools, vision, thinking, insert, embedding). Then ollama_generate for one prompt, \
+ollama_chat for a conversation or tool calling, ollama_embed for vectors. ollama_pull installs a \
+model; that takes minutes and gigabytes.
+Local models are small: give one clear task at a time, put the text before the question, and ask \
+for JSON by a JSON Schema in `format`. A prompt that does not fit is refused with the numbers, \
+never cut in silence; then raise options.num_ctx or send less. Errors say what to do next.
+"""
+
+
+def build_server(app: App) -> FastMCP[Any]:
+    """Return the MCP server for `app`; it asks the daemon nothing until a tool is called."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastMCP[Any]) -> AsyncIterator[dict[str, App]]:
+        try:
+            yield {KEY: app}
+        finally:
+            await app.aclose()
+
+    server: FastMCP[Any] = FastMCP(
+        "ollama-mcp-server",
+        INSTRUCTIONS,
+        version=__version__,
+        lifespan=lifespan,
+        middleware=[Calls(app)],
+        mask_error_details=True,
+        dereference_schemas=False,  # done once, by discover
+        on_duplicate="error",
+    )
+    schemas = {}
+    for component in discover(tools, app.settings.tools_dir, logger.error):
+        if isinstance(component, Tool):
+            if reason := left_out(component, app.settings):
+                app.hidden[component.name] = reason
+                continue
+            schemas[component.name] = component.parameters
+            server.add_tool(component)
+    _skip_the_list_before_each_call(server, schemas)
+    return server
+
+
+def left_out(tool: Tool, settings: Settings) -> str:
+    """Return why a tool is not offered, in words that say how to get it; "" if it is."""
+    changes = not (tool.annotations and tool.annotations.read_only_hint) and MEMORY not in tool.tags
+    if settings.read_only and changes:
+        return "It can change the library, and this server is read-only (OLLAMA_MCP_READ_ONLY)"
+    own = tool.tags & set(TOOLSETS)
+    if "web" in own and settings.api_key is None:
+        return "It needs a key: set OLLAMA_API_KEY"
+    chosen = set(settings.toolsets)
+    if own and not chosen & {"all", tool.name, *own}:
+        return (
+            f"It is in the toolset {', '.join(sorted(own))}: "
+            f"set OLLAMA_MCP_TOOLSETS={','.join([*settings.toolsets, *sorted(own)])}"
+        )
+    return ""
+
+
+def _skip_the_list_before_each_call(server: FastMCP[Any], schemas: dict[str, Any]) -> None:
+    """Spare the SDK a whole tools/list before each call over 2026-07-28 HTTP (python-sdk#3565)."""
+    low_level: Any = getattr(server, "_mcp_server", None)
+    if hasattr(low_level, "get_tool_input_schema"):
+        low_level.get_tool_input_schema = schemas.get
+    else:
+        logger.info("this FastMCP has no hook for tool schemas; calls over HTTP cost a list more")

@@ -1,0 +1,180 @@
+"""Every knob there is. Nothing else in the package reads the environment.
+
+A flag wins over the environment, the environment over the file
+`~/.config/ollama-mcp-server/config.toml`, the file over the default.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from .address import Address, parse_address
+
+#: Toolsets offered when none is named.
+DEFAULT_TOOLSETS = ("chat", "models", "agent")
+
+Names = Annotated[tuple[str, ...], NoDecode]
+
+
+def config_file() -> Path:
+    """Return the path of the settings file, by the XDG base directory rules."""
+    base = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
+    return Path(base).expanduser() / "ollama-mcp-server" / "config.toml"
+
+
+def _env(name: str, field: str) -> AliasChoices:
+    """Let one of Ollama's own variables, or the field's name in the file and as a flag, set it."""
+    return AliasChoices(name, field)
+
+
+class Settings(BaseSettings):
+    """What this server can be told, each by a flag, a variable or the file."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="OLLAMA_MCP_", env_ignore_empty=True, extra="forbid", populate_by_name=True
+    )
+
+    # The daemon
+    ollama_host: str = Field(
+        "127.0.0.1:11434",
+        validation_alias=_env("OLLAMA_HOST", "ollama_host"),
+        description="Address of the Ollama daemon, in any spelling that Ollama takes.",
+    )
+    api_key: SecretStr | None = Field(
+        None,
+        validation_alias=_env("OLLAMA_API_KEY", "api_key"),
+        description="Key for ollama.com and for remote daemons; never sent to a loopback daemon.",
+    )
+    cloud_url: str = Field(
+        "https://ollama.com",
+        validation_alias=_env("OLLAMA_CLOUD_BASE_URL", "cloud_url"),
+        description="Where web search and web fetch are asked.",
+    )
+    headers: dict[str, SecretStr] = Field(
+        default_factory=dict,
+        description='Extra headers for every request to the daemon, as JSON: {"X-Key": "…"}.',
+    )
+    ca_file: Path | None = Field(
+        None, description="PEM file of the authority that signed a remote daemon's certificate."
+    )
+    proxy: str | None = Field(
+        None,
+        description="Proxy for a remote daemon (default: HTTPS_PROXY and NO_PROXY); "
+        "loopback never goes through one.",
+    )
+
+    # The tools
+    toolsets: Names = Field(
+        DEFAULT_TOOLSETS,
+        description="Toolsets or single tools to offer, separated by commas: "
+        "chat, models, publish, web, or all.",
+    )
+    read_only: bool = Field(
+        False, description="Leave out every tool that changes the model library."
+    )
+    tools_dir: Path | None = Field(
+        None, description="Folder of your own tool modules (*.py), offered beside the built-in."
+    )
+
+    # The transport
+    transport: Literal["stdio", "http"] = Field(
+        "stdio", description="stdio for a host that starts the server, http for Streamable HTTP."
+    )
+    host: str = Field("127.0.0.1", description="Address that the HTTP transport binds to.")
+    port: int = Field(8000, ge=0, le=65535, description="Port of the HTTP transport; 0 picks one.")
+    path: str = Field("/mcp", pattern=r"^/[\w./-]*$", description="Path of the MCP endpoint.")
+    auth_token: SecretStr | None = Field(
+        None, description="Bearer token that HTTP clients must send; at least 16 characters."
+    )
+    insecure: bool = Field(
+        False, description="Allow binding to an address that is not loopback without a token."
+    )
+    allowed_hosts: Names = Field(
+        (),
+        description="Further Host headers that HTTP accepts, separated by commas "
+        "(a name behind a reverse proxy).",
+    )
+    allowed_origins: Names = Field(
+        (), description="Further browser origins that HTTP accepts, separated by commas."
+    )
+    shutdown_seconds: float = Field(
+        10, ge=0, le=3600, description="How long HTTP lets running answers end at a signal."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "warning", description="How much is logged to stderr."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return flags, environment and file, in this order; no `.env` is read."""
+        file = config_file()
+        if not file.is_file():
+            return init_settings, env_settings
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, file)
+
+    @field_validator("toolsets", "allowed_hosts", "allowed_origins", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(name for name in (part.strip() for part in value.split(",")) if name)
+        return value
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _lower(cls, value: Any) -> Any:
+        return value.lower() if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _check(self) -> "Settings":
+        _ = self.address  # a wrong OLLAMA_HOST is said at start, not at the first call
+        if self.auth_token and len(self.auth_token.get_secret_value()) < 16:
+            raise ValueError(
+                "OLLAMA_MCP_AUTH_TOKEN: a token of fewer than 16 characters can be guessed; "
+                "make one with `openssl rand -hex 32`"
+            )
+        return self
+
+    @property
+    def address(self) -> Address:
+        """The daemon's address, parsed."""
+        return parse_address(self.ollama_host)
+
+
+def variable(field: str) -> str:
+    """Return the environment variable of a setting."""
+    alias = Settings.model_fields[field].validation_alias
+    if isinstance(alias, AliasChoices):
+        return str(alias.choices[0])
+    return f"OLLAMA_MCP_{field.upper()}"
+
+
+def is_secret(field: str) -> bool:
+    """Return whether a setting must not stand on a command line."""
+    return "SecretStr" in str(Settings.model_fields[field].annotation)
+
+
+def quiet_the_frame() -> None:
+    """Keep FastMCP, before it is imported, from what a server in a host's pipe must not do.
+
+    It would read a `.env` in the working directory (which belongs to whatever project is open
+    there), ask the package index for a newer version, and import rich for its log lines.
+    """
+    os.environ["FASTMCP_ENV_FILE"] = os.devnull
+    os.environ["FASTMCP_CHECK_FOR_UPDATES"] = "off"
+    os.environ["FASTMCP_ENABLE_RICH_LOGGING"] = "false"

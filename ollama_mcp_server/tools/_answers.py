@@ -1,0 +1,106 @@
+"""How an answer is shown: the text for hosts that read text, the object for those that do not."""
+
+import json
+from typing import Any
+
+from fastmcp import Context
+from fastmcp.tools import ToolResult
+
+from ..app import App
+from ..daemon.options import Options
+from ..daemon.results import ChatAnswer, Result, Usage, meta
+from ..delegation.answer import Answer, ask, waiting_phase
+
+
+def usage(final: dict[str, Any], context: int | None = None) -> Usage:
+    """Return the tokens that the daemon's final part counts."""
+    return Usage(
+        prompt_tokens=final.get("prompt_eval_count") or 0,
+        completion_tokens=final.get("eval_count") or 0,
+        context=context,
+    )
+
+
+async def ask_model(
+    ctx: Context, path: str, body: dict[str, Any], options: Options | None, timeout: int | None
+) -> tuple[Answer, list[str]]:
+    """Send a request to `/api/chat` or `/api/generate`; return the answer, and warnings.
+
+    `body` may hold None for what the caller did not give; `timeout` is in milliseconds.
+    """
+    app = App.of(ctx)
+    body = {name: value for name, value in body.items() if value is not None}
+    if options:
+        body["options"] = options.sent()
+    warnings = option_warnings(options) + thinking_with_format(body)
+    look = waiting_phase(body["model"], app.catalog.is_loaded)
+    async with app.progress(ctx, f"asking {body['model']}", look) as progress:
+        answer = await ask(app.client, path, body, progress=progress, timeout_ms=timeout)
+    return answer, warnings
+
+
+def chat_result(
+    answer: Answer, model: str, options: Options | None, warnings: list[str], **extra: Any
+) -> ToolResult:
+    """Return the result of a chat or a completion; `extra` goes to `_meta`."""
+    said = ChatAnswer(
+        content=answer.content,
+        thinking=answer.thinking or None,
+        tool_calls=answer.tool_calls or None,
+        model=str(answer.final.get("model") or model),
+        done_reason=answer.done_reason,
+        usage=usage(answer.final, options.num_ctx if options else None),
+        warnings=[*warnings, *remarks(answer)] or None,
+    )
+    lines = [said.content] if said.content else []
+    if answer.tool_calls:
+        lines.append("tool_calls: " + json.dumps(answer.tool_calls, ensure_ascii=False))
+    return result(said, "\n".join(lines), meta(answer.final, logprobs=answer.logprobs, **extra))
+
+
+def result(said: Result, text: str, _meta: dict[str, Any] | None = None) -> ToolResult:
+    """Return a result whose text and object each carry all; warnings follow the text."""
+    notes = [f"[{note}]" for note in getattr(said, "warnings", None) or ()]
+    return ToolResult(
+        content="\n".join([text, *notes] if text else notes) or "(empty)",
+        structured_content=said.lean(),
+        meta=_meta or None,
+    )
+
+
+def remarks(answer: Answer, limit: str = "options.num_predict or num_ctx") -> list[str]:
+    """Return what a reader must know of an answer, beyond its text; `limit` can be raised."""
+    if answer.done_reason == "length":
+        if not answer.content and answer.thinking:
+            return [
+                f"the answer is empty: thinking used up the limit; raise {limit}, or switch "
+                "thinking off"
+            ]
+        return [f"the answer was cut at the length limit; raise {limit}"]
+    if answer.done_reason in ("load", "unload"):
+        return [f"nothing was asked; the model was {answer.done_reason}ed"]
+    if not answer.content and not answer.tool_calls and "_debug_info" not in answer.final:
+        return [
+            "the model answered nothing"
+            + ("; its thinking is in the field thinking" if answer.thinking else "")
+        ]
+    return []
+
+
+def option_warnings(options: Options | None) -> list[str]:
+    """Return a warning for each option that Ollama will ignore."""
+    return [
+        f"Ollama 0.34 does not know the option {name!r}; it was passed on and may be ignored"
+        for name in (options.unknown if options else ())
+    ]
+
+
+def thinking_with_format(body: dict[str, Any]) -> list[str]:
+    """Take `think: false` out of a request that has a format, and return the warning for it.
+
+    Together they switch the schema off on some models (ollama/ollama#14645, #15260).
+    """
+    if body.get("think") is False and body.get("format") is not None:
+        del body["think"]
+        return ["think: false was left out: with a format it can switch the schema off"]
+    return []

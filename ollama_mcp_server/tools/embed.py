@@ -1,0 +1,114 @@
+"""Turn text into vectors."""
+
+from typing import Annotated, Any
+
+from fastmcp import Context
+from fastmcp.tools import ToolResult, tool
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from ..app import App
+from ..daemon.results import Embedding, Usage, meta
+from ..delegation.answer import deadline, waiting_phase
+from ..schemas import published
+from ._answers import option_warnings, result
+from ._arguments import KeepAlive, Model, ModelOptions, Timeout, from_json
+from ._hints import ASKS
+
+#: Vectors are given to this many significant digits: more than float32 holds would be noise.
+DIGITS = 7
+#: Numbers in one answer, at most: about 500 kB, what Python's clients take in one message.
+MAX_NUMBERS = 40_000
+
+
+def to_texts(value: Any) -> list[str]:
+    """Return one text, or a list of texts, as a list."""
+    value = from_json(value) if isinstance(value, str) and value.lstrip()[:1] == "[" else value
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise ValueError("must be text, or a list of texts")
+    if not texts:
+        raise ValueError("must hold at least one text")
+    return texts
+
+
+@tool(
+    title="Embed text with a local model",
+    annotations=ASKS,
+    tags={"chat"},
+    output_schema=published(Embedding),
+)
+async def ollama_embed(
+    ctx: Context,
+    model: Model,
+    input: Annotated[
+        Any,
+        BeforeValidator(to_texts),
+        WithJsonSchema(
+            {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+        ),
+        Field(description="A text, or a list of texts: one vector each."),
+    ],
+    dimensions: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            description="Length that vectors are cut to, for "
+            "models made for it; default the model's.",
+        ),
+    ] = None,
+    truncate: Annotated[
+        bool | None,
+        Field(
+            description="true cuts a text that is longer than the "
+            "model's window; default false: an error."
+        ),
+    ] = None,
+    options: ModelOptions = None,
+    keep_alive: KeepAlive = None,
+    timeout: Timeout = None,
+) -> ToolResult:
+    """Turn texts into embedding vectors with a local embedding model.
+
+    Use for semantic search, clustering or deduplication; not to get an answer in words (use
+    ollama_generate). Needs a model with the capability embedding (see ollama_list), which the
+    first call loads in about a second. Nothing leaves the daemon. Vectors are L2-normalised, so
+    their dot product is the cosine similarity; each is hundreds of numbers, which your context
+    pays for: send few texts a call. Returns embeddings in the order of the input.
+    """
+    app = App.of(ctx)
+    given = {
+        "dimensions": dimensions,
+        "keep_alive": keep_alive,
+        "options": options.sent() if options else None,
+    }
+    body = {
+        "model": model,
+        "input": input,
+        "truncate": bool(truncate),
+        **{name: value for name, value in given.items() if value is not None},
+    }
+    look = waiting_phase(model, app.catalog.is_loaded)
+    async with app.progress(ctx, f"embedding with {model}", look) as progress:
+        with deadline(timeout):
+            answer = await app.client.request("POST", "/api/embed", body, waiting=progress.update)
+    vectors = [[float(f"{x:.{DIGITS}g}") for x in vector] for vector in answer["embeddings"]]
+    length = len(vectors[0]) if vectors else 0
+    warnings = option_warnings(options)
+    if len(vectors) * length > MAX_NUMBERS:
+        kept = max(1, MAX_NUMBERS // length)
+        warnings.append(
+            f"only the first {kept} of {len(vectors)} vectors are here, more do not "
+            "fit in one answer; send the other texts in further calls"
+        )
+        vectors = vectors[:kept]
+    said = Embedding(
+        embeddings=vectors,
+        count=len(vectors),
+        dimensions=length,
+        model=answer.get("model") or model,
+        warnings=warnings or None,
+        usage=Usage(prompt_tokens=answer.get("prompt_eval_count") or 0, completion_tokens=0),
+    )
+    lines = [f"{len(vectors)} vectors of {length} dimensions from {said.model}:"]
+    lines += [str(vector).replace(" ", "") for vector in vectors]
+    return result(said, "\n".join(lines), meta(answer))

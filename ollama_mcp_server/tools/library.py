@@ -1,0 +1,258 @@
+"""Change the library: pull, create, delete, copy, push."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastmcp import Context
+from fastmcp.tools import ToolResult, tool
+from mcp_types import InputRequiredResult
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from ..app import App
+from ..daemon.results import Done
+from ..delegation.answer import deadline
+from ..delegation.transfer import Transfer, transfer
+from ..errors import InvalidArgument
+from ..schemas import published
+from ._answers import result
+from ._arguments import Message, Model, ModelOptions, Timeout, from_json
+from ._confirm import confirmed
+from ._hints import DESTROYS, FETCHES, PUBLISHES, REPLACES
+
+Insecure = Annotated[
+    bool | None,
+    Field(
+        description="true allows a registry over plain http, or "
+        "with a certificate that does not verify."
+    ),
+]
+Digests = Annotated[dict[str, str] | None, BeforeValidator(from_json)]
+
+
+@tool(
+    title="Pull a model from a registry",
+    annotations=FETCHES,
+    tags={"models"},
+    output_schema=published(Done),
+)
+async def ollama_pull(
+    ctx: Context,
+    model: Model,
+    insecure: Insecure = None,
+    timeout: Timeout = None,
+) -> ToolResult:
+    """Download a model from the Ollama registry (or hf.co/…, or your own) to this machine.
+
+    Use when a model is not installed yet (see ollama_list) or to update it; pulling what is there
+    costs nothing. Needs the network and disk: often 1 to 40 GB, minutes to hours, with progress.
+    A local disk without room is told before the bulk. Cancelling stops it and keeps what came;
+    the next call resumes. Returns status success and the bytes of its layers.
+    """
+    app = App.of(ctx)
+    disk = await models_folder(app)
+    async with app.progress(ctx, f"asking the registry for {model}") as progress:
+        with deadline(timeout):
+            moved = await transfer(
+                app.client,
+                "/api/pull",
+                _given(model=model, insecure=insecure),
+                progress=progress,
+                disk=disk,
+            )
+    app.catalog.forget()
+    return _done(model, moved, f"{model} is installed")
+
+
+@tool(title="Create a model", annotations=REPLACES, tags={"models"}, output_schema=published(Done))
+async def ollama_create(
+    ctx: Context,
+    model: Annotated[str, Field(min_length=1, description="Name of the new model: my-reviewer.")],
+    from_: Annotated[
+        str | None, Field(alias="from", description="Installed model it is based on: qwen3:8b.")
+    ] = None,
+    system: Annotated[str | None, Field(description="System prompt built in.")] = None,
+    parameters: Annotated[
+        ModelOptions, Field(description='Built-in options: {"temperature": 0.2, "num_ctx": 8192}.')
+    ] = None,
+    template: Annotated[str | None, Field(description="Prompt template (Go).")] = None,
+    messages: Annotated[
+        list[Message] | None,
+        BeforeValidator(from_json),
+        Field(description="Messages before each chat: examples."),
+    ] = None,
+    license: Annotated[
+        Any,
+        BeforeValidator(from_json),
+        WithJsonSchema(
+            {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+        ),
+        Field(description="Licence text or texts."),
+    ] = None,
+    files: Annotated[
+        Digests,
+        Field(
+            description="Weights instead of from: file name to sha256:… "
+            "of a blob that the daemon has."
+        ),
+    ] = None,
+    quantize: Annotated[str | None, Field(description="For safetensors: q4_K_M, q8_0.")] = None,
+    extra: Annotated[
+        dict[str, Any] | None,
+        BeforeValidator(from_json),
+        Field(
+            description="Rarer fields of /api/create by name: renderer, parser, requires, "
+            "adapters, info, remote_host, draft_files, draft_quantize."
+        ),
+    ] = None,
+    timeout: Timeout = None,
+) -> ToolResult:
+    """Create a model from an installed one, with its own system prompt, parameters or template.
+
+    Use to keep a role or settings under a name; for a single call pass system and options to
+    ollama_generate instead. Weights are shared, so it takes seconds and almost no disk; files and
+    quantize import new ones. A model of the same name is replaced. Stays on this machine unless
+    `from` has to be pulled. Returns status success.
+    """
+    app = App.of(ctx)
+    unknown = sorted(set(extra or ()) - EXTRA_FIELDS)
+    if unknown:
+        raise InvalidArgument(
+            f"extra: {', '.join(unknown)} is no field of /api/create",
+            f"Known are {', '.join(sorted(EXTRA_FIELDS))}",
+        )
+    body = _given(
+        model=model,
+        system=system,
+        template=template,
+        license=license,
+        files=files,
+        quantize=quantize,
+        parameters=parameters.sent() if parameters else None,
+        messages=[message.sent() for message in messages] if messages else None,
+        **{"from": from_},
+        **(extra or {}),
+    )
+    if parameters and parameters.unknown:
+        raise InvalidArgument(
+            f"parameters: Ollama does not know {', '.join(parameters.unknown)}",
+            "A model with them would ignore them; see ollama_show of another",
+        )
+    async with app.progress(ctx, f"creating {model}") as progress:
+        with deadline(timeout):
+            moved = await transfer(app.client, "/api/create", body, progress=progress)
+    app.catalog.forget()
+    return _done(model, moved, f"{model} is created")
+
+
+#: Fields of /api/create that `extra` takes (Ollama 0.34, api.CreateRequest).
+EXTRA_FIELDS = frozenset(
+    {
+        "renderer",
+        "parser",
+        "requires",
+        "adapters",
+        "info",
+        "remote_host",
+        "draft_files",
+        "draft_quantize",
+    }
+)
+
+
+@tool(title="Delete a model", annotations=DESTROYS, tags={"models"}, output_schema=published(Done))
+async def ollama_delete(ctx: Context, model: Model) -> ToolResult | InputRequiredResult:
+    """Delete an installed model from this machine's disk.
+
+    Use only when the user wants it gone; to free memory and keep the model use ollama_load with
+    keep_alive 0. Cannot be undone but by another ollama_pull, or ollama_create for one's own.
+    Asks the user first where the host can ask. Layers that other models share stay. Returns
+    status success, or declined.
+    """
+    app = App.of(ctx)
+    row = await app.catalog.find(model)
+    size = f" ({(row.get('size') or 0) / 1e9:.2f} GB)" if row else ""
+    answer = await confirmed(ctx, f"Delete the model {model}{size} from disk?")
+    if isinstance(answer, InputRequiredResult):
+        return answer
+    if not answer:
+        said = Done(model=model, status="declined")
+        return result(said, f"{model} was not deleted: the user declined")
+    await app.client.request("DELETE", "/api/delete", {"model": model})
+    app.catalog.forget()
+    return result(Done(model=model, status="success"), f"{model} is deleted")
+
+
+@tool(title="Copy a model", annotations=REPLACES, tags={"publish"}, output_schema=published(Done))
+async def ollama_copy(
+    ctx: Context,
+    source: Annotated[str, Field(min_length=1, description="Installed model: qwen3:8b.")],
+    destination: Annotated[str, Field(min_length=1, description="New name: me/qwen3:8b.")],
+) -> ToolResult:
+    """Give an installed model a second name.
+
+    Use before ollama_push, whose model must be named after its registry or user; to change a
+    model's prompt or parameters use ollama_create. Takes no disk: the weights are shared. A model
+    that has the destination's name is replaced. Returns status success.
+    """
+    app = App.of(ctx)
+    await app.client.request("POST", "/api/copy", {"source": source, "destination": destination})
+    app.catalog.forget()
+    return result(
+        Done(model=destination, status="success", source=source),
+        f"{source} is also {destination} now",
+    )
+
+
+@tool(
+    title="Push a model to a registry",
+    annotations=PUBLISHES,
+    tags={"publish"},
+    output_schema=published(Done),
+)
+async def ollama_push(
+    ctx: Context,
+    model: Model,
+    insecure: Insecure = None,
+    timeout: Timeout = None,
+) -> ToolResult:
+    """Upload a model to the registry that its name begins with, where others can get it.
+
+    Use only when the user wants it published: what leaves this machine cannot be called back, and
+    a model of that name there is replaced. Name it user/model first, with ollama_copy. Needs the
+    network and, for ollama.com, a sign-in (an error gives the address); takes minutes, with
+    progress, and stops when cancelled. Returns status success and bytes.
+    """
+    app = App.of(ctx)
+    async with app.progress(ctx, f"pushing {model}") as progress:
+        with deadline(timeout):
+            moved = await transfer(
+                app.client, "/api/push", _given(model=model, insecure=insecure), progress=progress
+            )
+    return _done(model, moved, f"{model} is published")
+
+
+async def models_folder(app: App) -> Path | None:
+    """Return the folder where a local daemon keeps its models, or None where it cannot be known.
+
+    The Modelfile of an installed model names the path of its weights (`/api/show`, modelfile).
+    """
+    if not app.client.address.is_loopback:
+        return None
+    for row in (await app.catalog.installed())[:1]:
+        shown = await app.client.request("POST", "/api/show", {"model": row["name"]})
+        for line in str(shown.get("modelfile")).splitlines():
+            folder = Path(line.removeprefix("FROM ")).parent
+            if line.startswith("FROM /") and folder.is_dir():
+                return folder
+    return None
+
+
+def _given(**fields: Any) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _done(model: str, moved: Transfer, text: str) -> ToolResult:
+    layers = list(moved.totals)
+    size = f" ({moved.total / 1e6:,.0f} MB in {len(layers)} layers)" if layers else ""
+    said = Done(model=model, status=moved.status, bytes=moved.total or None, layers=layers or None)
+    return result(said, text + size)

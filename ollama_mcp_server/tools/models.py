@@ -1,0 +1,234 @@
+"""What is installed, what it can do, what is loaded."""
+
+import asyncio
+from typing import Annotated, Any, Literal
+
+from fastmcp import Context
+from fastmcp.tools import ToolResult, tool
+from pydantic import Field
+
+from ..app import App
+from ..daemon.results import Loaded, ModelInfo, ModelList, Running, meta, timings
+from ..delegation.answer import deadline
+from ..errors import DaemonError
+from ..schemas import published
+from ._answers import ask_model, option_warnings, result
+from ._arguments import KeepAlive, Model, ModelOptions, Timeout
+from ._hints import LOADS, MEMORY, READS
+
+#: Fields of /api/show that only verbose returns: texts and tables of many kilobytes.
+BULKY = ("license", "modelfile", "template", "tensors", "messages", "projector_info")
+
+
+@tool(
+    title="List installed models",
+    annotations=READS,
+    tags={"models"},
+    output_schema=published(ModelList),
+)
+async def ollama_list(
+    ctx: Context,
+    name: Annotated[
+        str | None, Field(description="Only models whose name holds this text: qwen.")
+    ] = None,
+    capability: Annotated[
+        Literal["completion", "tools", "vision", "thinking", "insert", "embedding"] | None,
+        Field(description="Only models that can do this."),
+    ] = None,
+    limit: Annotated[
+        int, Field(ge=1, le=200, description="Models a page, 1 to 200; default 50.")
+    ] = 50,
+    offset: Annotated[
+        int, Field(ge=0, description="Models to skip; next_offset of the page before.")
+    ] = 0,
+) -> ToolResult:
+    """List the models installed in Ollama, newest first, with what each can do.
+
+    Call it first, to choose a model for the other tools; for one model's parameters use
+    ollama_show, for what is in memory ollama_ps. Reads only, in milliseconds. Returns models with
+    name, capabilities, size in bytes and details (context_length, parameter_size); remote_host
+    marks a model that runs elsewhere, where prompts leave this machine.
+    """
+    rows = [
+        row
+        for row in await App.of(ctx).catalog.installed()
+        if (not name or name.lower() in str(row.get("name")).lower())
+        and (not capability or capability in (row.get("capabilities") or ()))
+    ]
+    page = rows[offset : offset + limit]
+    following = offset + limit if offset + limit < len(rows) else None
+    said = ModelList.model_validate(
+        {"models": [_row(row) for row in page], "total": len(rows), "next_offset": following}
+    )
+    lines = [_line(row) for row in page] or [
+        "no model matches"
+        if name or capability or offset
+        else "no model is installed; get one with ollama_pull, such as qwen3:4b"
+    ]
+    if following:
+        lines.append(f"[{len(rows) - following} more: offset {following}]")
+    return result(said, "\n".join(lines))
+
+
+@tool(
+    title="Show one model", annotations=READS, tags={"models"}, output_schema=published(ModelInfo)
+)
+async def ollama_show(
+    ctx: Context,
+    model: Model,
+    verbose: Annotated[
+        bool,
+        Field(
+            description="true adds licence, template, Modelfile, tensors "
+            "and vocabulary: can be a megabyte. Default false."
+        ),
+    ] = False,
+    system: Annotated[
+        str | None, Field(description="System prompt to show the Modelfile with.")
+    ] = None,
+    options: ModelOptions = None,
+) -> ToolResult:
+    """Show what one installed model is: capabilities, context length, parameters, system prompt.
+
+    Use before a call that needs a capability or a long context, or to see a model's defaults; for
+    all models in short use ollama_list. Reads only, in milliseconds. Returns capabilities,
+    details, parameters (the Modelfile's, as text), model_info; a thinking model's levels are in
+    thinking. Long texts are left out unless verbose.
+    """
+    body: dict[str, Any] = {"model": model, "verbose": verbose}
+    if system is not None:
+        body["system"] = system
+    if options:
+        body["options"] = options.sent()
+    shown = await App.of(ctx).client.request("POST", "/api/show", body)
+    if not verbose:
+        for field in BULKY:
+            shown.pop(field, None)
+        shown["model_info"] = {
+            key: value
+            for key, value in (shown.get("model_info") or {}).items()
+            if value is not None and not isinstance(value, list)
+        }
+    said = ModelInfo.model_validate({"model": model, **shown})
+    lines = [f"{model}: {', '.join(said.capabilities or ())}"]
+    lines += [f"{key}: {value}" for key, value in (shown.get("details") or {}).items() if value]
+    lines += [
+        f"{key}: {value}"
+        for key, value in shown.items()
+        if key not in ("capabilities", "details", "model_info") and value
+    ]
+    lines += [f"{key}: {value}" for key, value in shown["model_info"].items()]
+    return result(said, "\n".join(lines))
+
+
+@tool(
+    title="Show what is running",
+    annotations=READS,
+    tags={"models"},
+    output_schema=published(Running),
+)
+async def ollama_ps(ctx: Context) -> ToolResult:
+    """Show the models loaded in memory, and the daemon's version and address.
+
+    Use to see what holds memory, how large its context is and when it unloads, or whether the
+    daemon answers at all; for what is on disk use ollama_list. Reads only, in milliseconds; a
+    model that is still loading is not shown. Returns models (name, size in bytes, context_length,
+    expires_at), version, host.
+    """
+    app = App.of(ctx)
+    version, rows, cloud = await asyncio.gather(
+        app.client.request("GET", "/api/version"), app.catalog.running(), _cloud_status(app)
+    )
+    said = Running.model_validate(
+        {
+            "models": [_row(row) for row in rows],
+            "version": version.get("version", ""),
+            "host": app.client.address.url,
+            "cloud": cloud,
+        }
+    )
+    lines = [f"Ollama {said.version} at {said.host}"]
+    lines += [
+        f"{row.name}: {_size(row.size)} in memory, context {row.context_length}, until "
+        f"{row.expires_at}"
+        for row in said.models
+    ]
+    return result(said, "\n".join(lines if rows else [*lines, "no model is loaded"]))
+
+
+@tool(
+    title="Load, keep or unload a model",
+    annotations=LOADS,
+    tags={"models", MEMORY},
+    output_schema=published(Loaded),
+)
+async def ollama_load(
+    ctx: Context,
+    model: Model,
+    keep_alive: KeepAlive = None,
+    options: ModelOptions = None,
+    timeout: Timeout = None,
+) -> ToolResult:
+    """Load a model into memory ahead of use, keep it there longer, or unload it.
+
+    Use before a series of calls, to spare the first one the load (seconds to a minute), or with
+    keep_alive 0 to free memory at once; not needed before a single call, which loads by itself.
+    Another num_ctx reloads a loaded model. May push out another model when memory is short: the
+    answer then warns. Changes nothing on disk. Returns done_reason load or unload.
+    """
+    app = App.of(ctx)
+    before = {row["name"] for row in await app.catalog.running()}
+    row = await app.catalog.find(model)
+    body: dict[str, Any] = {"model": model, "keep_alive": keep_alive}
+    if row is not None and "embedding" in (row.get("capabilities") or ()):
+        body["input"] = []
+        if options:
+            body["options"] = options.sent()
+        body = {name: value for name, value in body.items() if value is not None}
+        with deadline(timeout):
+            answer = await app.client.request("POST", "/api/embed", body)
+        reason, warnings = ("unload" if keep_alive == 0 else "load"), option_warnings(options)
+    else:
+        said, warnings = await ask_model(ctx, "/api/generate", body, options, timeout)
+        answer, reason = said.final, said.done_reason
+    after = {row["name"] for row in await app.catalog.running()}
+    gone = sorted(before - after - {model})
+    warnings += [f"{name} was unloaded to make room" for name in gone if reason == "load"]
+    loaded = Loaded(
+        model=model,
+        done_reason=reason,
+        load_seconds=timings(answer).get("load"),
+        warnings=warnings or None,
+    )
+    return result(loaded, f"{model} is {reason}ed", meta(answer))
+
+
+async def _cloud_status(app: App) -> dict[str, Any] | None:
+    """Return whether cloud models are disabled, or None where the daemon is too old to tell."""
+    try:
+        status = await app.client.request("GET", "/api/status")
+    except DaemonError:
+        return None
+    return status.get("cloud")
+
+
+def _row(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row of tags or ps without the doubled name and empty fields."""
+    return {key: value for key, value in row.items() if key != "model" and value not in (None, "")}
+
+
+def _line(row: dict[str, Any]) -> str:
+    details = row.get("details") or {}
+    parts = [
+        _size(row.get("size") or 0),
+        details.get("parameter_size"),
+        f"context {details['context_length']}" if details.get("context_length") else "",
+        f"remote at {row['remote_host']}: leaves this machine" if row.get("remote_host") else "",
+    ]
+    able = ", ".join(row.get("capabilities") or ()) or "capabilities unknown"
+    return f"{row.get('name')}: {able} ({', '.join(part for part in parts if part)})"
+
+
+def _size(size: int) -> str:
+    """Return a number of bytes as a person reads it."""
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"

@@ -1,0 +1,127 @@
+"""Serving: stdio for a host that starts us, Streamable HTTP for everyone else, and ending well."""
+
+import asyncio
+import os
+import socket
+import sys
+from types import FrameType
+from typing import Any
+
+import anyio
+import fastmcp.server.http as frame_http
+import uvicorn
+from fastmcp import FastMCP
+from mcp.server.transport_security import RequestBodyLimitMiddleware
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from .app import App
+from .auth import BearerGuard
+from .errors import OllamaMCPError
+
+#: Largest request body, in bytes: pictures as base64. FastMCP's own limit is 4 MiB.
+MAX_BODY = 64 * 2**20
+
+
+def serve_stdio(server: FastMCP[Any]) -> None:
+    """Serve one host over stdin and stdout until stdin closes."""
+    anyio.run(lambda: server.run_stdio_async(show_banner=False))
+    sys.stderr.flush()
+    os._exit(0)  # a thread may still sit in a read of stdin, and would hold the process
+
+
+def serve_http(server: FastMCP[Any], app: App) -> None:
+    """Serve Streamable HTTP, `/health` and `/ready` until a signal."""
+    settings = app.settings
+    web = build_web(server, app)
+    config = uvicorn.Config(
+        web,
+        host=settings.host,
+        port=settings.port,
+        log_level=settings.log_level,
+        lifespan="on",
+        ws="none",
+        server_header=False,
+        timeout_graceful_shutdown=1,
+    )
+    anyio.run(_Server(config, app).serve)
+
+
+def build_web(server: FastMCP[Any], app: App) -> Any:
+    """Return the ASGI app: the MCP endpoint and the probes, behind the Host, Origin and token."""
+    settings = app.settings
+
+    @server.custom_route("/health", methods=["GET"])
+    async def health(_: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    @server.custom_route("/ready", methods=["GET"])
+    async def ready(_: Request) -> Response:
+        try:
+            with anyio.fail_after(5):
+                told = await app.client.request("GET", "/api/version")
+        except (OllamaMCPError, TimeoutError) as error:
+            hint = error.hint if isinstance(error, OllamaMCPError) else ""
+            return JSONResponse({"status": "unavailable", "hint": hint}, 503)
+        return JSONResponse({"status": "ok", "ollama": told.get("version")})
+
+    _raise_body_limit()
+    guards = [Middleware(BearerGuard, token=settings.auth_token)] if settings.auth_token else []
+    return server.http_app(
+        path=settings.path,
+        middleware=guards,
+        host_origin_protection=True,
+        allowed_hosts=list(settings.allowed_hosts),
+        allowed_origins=list(settings.allowed_origins),
+        stateless_http=False,
+        json_response=False,
+    )
+
+
+def _raise_body_limit() -> None:
+    """Take bodies up to MAX_BODY: FastMCP has no setting for the SDK's limit."""
+    manager = frame_http.FastMCPStreamableHTTPSessionManager
+    if getattr(manager, "max_body", None) == MAX_BODY:
+        return
+
+    class Manager(manager):  # type: ignore[misc, valid-type]
+        max_body = MAX_BODY
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self.asgi_app = RequestBodyLimitMiddleware(self._handle_request, MAX_BODY)
+
+    frame_http.FastMCPStreamableHTTPSessionManager = Manager  # type: ignore[misc]
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, which says where it listens, and lets running calls end before it goes."""
+
+    def __init__(self, config: uvicorn.Config, app: App) -> None:
+        super().__init__(config)
+        self.app = app
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            host, port = self.servers[0].sockets[0].getsockname()[:2]
+            shown = f"[{host}]" if ":" in host else host
+            print(
+                f"ollama-mcp-server: http://{shown}:{port}{self.app.settings.path}",
+                file=sys.stderr,
+                flush=True,
+            )
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self.should_exit:  # the second signal: at once
+            os._exit(128 + sig)
+        self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for listener in self.servers:
+            listener.close()
+        with anyio.move_on_after(self.app.settings.shutdown_seconds):
+            while self.app.calls:  # noqa: ASYNC110 - a few times, at the end
+                await asyncio.sleep(0.05)
+        await super().shutdown(sockets)
