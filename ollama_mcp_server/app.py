@@ -46,9 +46,11 @@ class App:
         from .daemon.client import Client
 
         settings = self.settings
-        headers = {name: value.get_secret_value() for name, value in settings.headers.items()}
+        headers = {
+            name.lower(): value.get_secret_value() for name, value in settings.headers.items()
+        }
         if settings.api_key and not settings.address.is_loopback:
-            headers.setdefault("Authorization", bearer(settings.api_key))
+            headers.setdefault("authorization", bearer(settings.api_key))
         return Client(settings.address, headers, proxy=settings.proxy, ca_file=settings.ca_file)
 
     @cached_property
@@ -59,7 +61,7 @@ class App:
         key = self.settings.api_key
         return Client(
             parse_address(self.settings.cloud_url, "OLLAMA_CLOUD_BASE_URL"),
-            {"Authorization": bearer(key)} if key else {},
+            {"authorization": bearer(key)} if key else {},
             proxy=self.settings.proxy,
             unreachable="Check the network; web search and fetch need ollama.com",
         )

@@ -38,7 +38,12 @@ def words(error: Any) -> str:
     """Return what is wrong, as one of pydantic's error details says it: `must be …`."""
     if error["type"] in ("value_error", "assertion_error"):
         return str(error["ctx"]["error"])
-    return _WORDS.get(error["type"], "is not valid").format(**error.get("ctx", {}))
+    values = error.get("ctx", {})
+    plain = {
+        name: int(value) if isinstance(value, float) and value.is_integer() else value
+        for name, value in values.items()
+    }
+    return _WORDS.get(error["type"], "is not valid").format(**plain)
 
 
 def place(loc: tuple[str | int, ...]) -> str:

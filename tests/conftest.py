@@ -7,7 +7,7 @@ import os
 os.environ["FASTMCP_ENV_FILE"] = os.devnull  # before FastMCP is imported, as the command does
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +59,26 @@ def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> 
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
 
 
+MakeApp = Callable[..., App]
+
+
 @pytest.fixture
-def app(daemon: FakeOllama) -> App:
-    return App(Settings(ollama_host=daemon.url, toolsets="all"))
+async def make_app(daemon: FakeOllama) -> AsyncIterator[MakeApp]:
+    """Make Apps with settings of one's own; each is closed after the test."""
+    made: list[App] = []
+
+    def make(**settings: Any) -> App:
+        made.append(App(Settings(**{"ollama_host": daemon.url, "toolsets": "all", **settings})))
+        return made[-1]
+
+    yield make
+    for app in made:
+        await app.aclose()
+
+
+@pytest.fixture
+def app(make_app: MakeApp) -> App:
+    return make_app()
 
 
 @pytest.fixture

@@ -98,11 +98,20 @@ class Model:
     def row(self) -> JSON:
         """What `/api/tags` and `/api/ps` have in common."""
         content = replace(self, name="", modified=CATALOGUE[0].modified)  # a copy's is the same
-        return {"name": self.name, "model": self.name, "size": int(self.billions * 6e8),
-                "digest": _sha256(repr(content).encode())[7:],
-                "details": {"parent_model": "", "format": "gguf", "family": self.family,
-                            "families": [self.family], "quantization_level": "Q4_K_M",
-                            "parameter_size": f"{self.billions:g}B"}}
+        return {
+            "name": self.name,
+            "model": self.name,
+            "size": int(self.billions * 6e8),
+            "digest": _sha256(repr(content).encode())[7:],
+            "details": {
+                "parent_model": "",
+                "format": "gguf",
+                "family": self.family,
+                "families": [self.family],
+                "quantization_level": "Q4_K_M",
+                "parameter_size": f"{self.billions:g}B",
+            },
+        }
 
     def can(self, capability: str) -> bool:
         return capability in self.capabilities
@@ -129,19 +138,54 @@ METHODS: dict[str, tuple[str, ...]] = {
     "/api/delete": ("DELETE",),
 }
 OPTIONS: dict[str, tuple[tuple[type, ...], set[str]]] = {
-    "integer": ((int, float), {
-        "num_ctx", "num_predict", "num_keep", "num_batch", "num_gpu", "num_thread", "main_gpu",
-        "seed", "top_k", "repeat_last_n", "draft_num_predict"}),
-    "float32": ((int, float), {
-        "temperature", "top_p", "min_p", "repeat_penalty", "presence_penalty",
-        "frequency_penalty"}),
+    "integer": (
+        (int, float),
+        {
+            "num_ctx",
+            "num_predict",
+            "num_keep",
+            "num_batch",
+            "num_gpu",
+            "num_thread",
+            "main_gpu",
+            "seed",
+            "top_k",
+            "repeat_last_n",
+            "draft_num_predict",
+        },
+    ),
+    "float32": (
+        (int, float),
+        {
+            "temperature",
+            "top_p",
+            "min_p",
+            "repeat_penalty",
+            "presence_penalty",
+            "frequency_penalty",
+        },
+    ),
     "boolean": ((bool,), {"use_mmap"}),
     "array": ((list,), {"stop"}),
 }
 FIELDS: dict[str, tuple[type, set[str]]] = {  # by the name of their type in Go
-    "string": (str, {
-        "model", "name", "from", "source", "destination", "prompt", "suffix", "system", "template",
-        "role", "content", "thinking"}),
+    "string": (
+        str,
+        {
+            "model",
+            "name",
+            "from",
+            "source",
+            "destination",
+            "prompt",
+            "suffix",
+            "system",
+            "template",
+            "role",
+            "content",
+            "thinking",
+        },
+    ),
     "bool": (bool, {"stream", "raw", "verbose", "insecure", "truncate", "shift", "logprobs"}),
     "int": (int, {"top_logprobs", "dimensions"}),
     "map[string]interface {}": (dict, {"options", "parameters"}),
@@ -268,8 +312,9 @@ def _trusted(headers: dict[str, str]) -> bool:
     try:
         known = ipaddress.ip_address(host).is_private  # loopback is private too
     except ValueError:
-        known = (host in ("", "localhost", socket.gethostname().lower())
-                 or host.endswith((".localhost", ".local", ".internal")))
+        known = host in ("", "localhost", socket.gethostname().lower()) or host.endswith(
+            (".localhost", ".local", ".internal")
+        )
     return known and re.fullmatch(ours, headers.get("origin", "")) is not None
 
 
@@ -351,8 +396,10 @@ def _line(name: str, verb: str, *, done: str = "", role: str = "assistant", **sa
 def _merge(lines: list[JSON]) -> JSON:
     """The one answer of `stream: false` for the lines of a stream."""
     said: list[JSON] = [line.get("message", line) for line in lines]
-    joined: JSON = {key: "".join(part.get(key, "") for part in said)
-                    for key in ("content", "response", "thinking")}
+    joined: JSON = {
+        key: "".join(part.get(key, "") for part in said)
+        for key in ("content", "response", "thinking")
+    }
     joined["tool_calls"] = [call for part in said for call in part.get("tool_calls", ())]
     spoken = {**said[-1], **{key: value for key, value in joined.items() if value}}
     chances = [chance for line in lines for chance in line.get("logprobs", ())]
@@ -392,7 +439,11 @@ def _prompt_count(body: JSON, model: Model, messages: list[JSON], window: int) -
     if count > window and body.get("truncate") is False:
         raise _runner_refuses(
             f"request ({count} tokens) exceeds the available context size ({window} tokens), "
-            "try increasing it", "exceed_context_size_error", n_prompt_tokens=count, n_ctx=window)
+            "try increasing it",
+            "exceed_context_size_error",
+            n_prompt_tokens=count,
+            n_ctx=window,
+        )
     return count if count <= window else window // 2 + 2  # the real one cuts, and says nothing
 
 
@@ -412,13 +463,12 @@ def _progress(body: JSON, lines: Iterable[JSON]) -> Answer:
     return _play(lines, (lambda sent: sent[-1]) if body.get("stream") is False else None, BARE)
 
 
-def _transfer(verb: str, model: Model) -> Iterator[JSON]:
+def _transfer(verb: str, model: Model, *, there: bool = False) -> Iterator[JSON]:
     layers = {model.layer: model.row["size"], f"sha256:{model.row['digest']}": 112}
     for digest, total in layers.items():
         line = {"status": f"{verb} {digest[7:19]}", "digest": digest, "total": total}
-        yield line
-        for quarter in (1, 2, 3, 4):
-            yield {**line, "completed": total * quarter // 4}
+        for quarter in (4,) if there else (0, 1, 2, 3, 4):
+            yield {**line, **({"completed": total * quarter // 4} if quarter else {})}
 
 
 # --- the daemon without a script ------------------------------------------------------------------
@@ -503,17 +553,30 @@ class Library:
         rows = []
         for model in sorted(self.models.values(), key=lambda m: m.modified, reverse=True):
             lengths = {k: getattr(model, k) for k in ("context_length", "embedding_length")}
-            rows.append({**model.row, "details": {**model.row["details"], **lengths},
-                         "capabilities": list(model.capabilities),
-                         "modified_at": _stamp(model.modified)})
+            rows.append(
+                {
+                    **model.row,
+                    "details": {**model.row["details"], **lengths},
+                    "capabilities": list(model.capabilities),
+                    "modified_at": _stamp(model.modified),
+                }
+            )
         return {"models": rows}
 
     def _ps(self, _: JSON) -> JSON:
         self.loaded = {key: row for key, row in self.loaded.items() if row[2] > _now()}
         rows = sorted(self.loaded.values(), key=lambda row: row[2], reverse=True)
-        return {"models": [
-            {**model.row, "expires_at": _stamp(until), "size_vram": model.row["size"],
-             "context_length": window} for model, window, until in rows]}
+        return {
+            "models": [
+                {
+                    **model.row,
+                    "expires_at": _stamp(until),
+                    "size_vram": model.row["size"],
+                    "context_length": window,
+                }
+                for model, window, until in rows
+            ]
+        }
 
     def _show(self, body: JSON) -> JSON:
         missing = f"model '{_short_name(_source(_named(body))[0])}' not found"
@@ -525,8 +588,8 @@ class Library:
         blob = f"{self.store}/blobs/{model.layer.replace(':', '-')}"
         shown = {
             "modelfile": '# Modelfile generated by "ollama show"\n# To build a new Modelfile based '
-                         f"on this, replace FROM with:\n# FROM {model.name}\n\nFROM {blob}\n"
-                         f"TEMPLATE {model.template}\n",
+            f"on this, replace FROM with:\n# FROM {model.name}\n\nFROM {blob}\n"
+            f"TEMPLATE {model.template}\n",
             "thinking": model.thinking,
             "license": model.license,
             "parameters": "\n".join(settings),
@@ -539,11 +602,13 @@ class Library:
             "capabilities": list(model.capabilities),
             "modified_at": _stamp(model.modified),
         }
-        info = {"general.architecture": family,
-                "general.parameter_count": int(model.billions * 1e9),
-                f"{family}.context_length": model.context_length,
-                f"{family}.embedding_length": model.embedding_length,
-                "tokenizer.ggml.tokens": ["<s>"] * verbose}
+        info = {
+            "general.architecture": family,
+            "general.parameter_count": int(model.billions * 1e9),
+            f"{family}.context_length": model.context_length,
+            f"{family}.embedding_length": model.embedding_length,
+            "tokenizer.ggml.tokens": ["<s>"] * verbose,
+        }
         return {**{key: value for key, value in shown.items() if value}, "model_info": info}
 
     # Inference.
@@ -559,8 +624,9 @@ class Library:
         nameless = Refused(404, "model '' not found")
         return self._infer("generate", body, said if body.get("prompt") else [], nameless)
 
-    def _infer(self, verb: str, body: JSON, messages: list[JSON],
-               nameless: Refused) -> Answer | JSON:
+    def _infer(
+        self, verb: str, body: JSON, messages: list[JSON], nameless: Refused
+    ) -> Answer | JSON:
         """Chat or generate: every check before the model runs, in the daemon's order."""
         name, think, keep = _named(body), body.get("think"), _keep_alive(body)
         demand(isinstance(think, (bool, str, type(None))), "think must be a boolean or string")
@@ -596,8 +662,9 @@ class Library:
             del self.loaded[_key(model.name)]
         return answer
 
-    def _speak(self, verb: str, body: JSON, model: Model, messages: list[JSON],
-               options: JSON) -> Iterator[JSON]:
+    def _speak(
+        self, verb: str, body: JSON, model: Model, messages: list[JSON], options: JSON
+    ) -> Iterator[JSON]:
         """The lines of an answer: thoughts, then a tool call or words, then the last line."""
         name, said = _named(body), messages[-1].get("content") or ""
         prompt_count = _prompt_count(body, model, messages, options["num_ctx"])
@@ -614,12 +681,17 @@ class Library:
         if calls and reason == "stop":
             yield _line(name, verb, tool_calls=calls)
         context = {"context": [*range(prompt_count + len(tokens))]}
-        yield {**_line(name, verb, done=reason),
-               **(context if verb == "generate" and not body.get("raw") else {}),
-               "total_duration": 50_000_000, "load_duration": 1_000_000,
-               "prompt_eval_count": prompt_count, "prompt_eval_cached_count": 0,
-               "prompt_eval_duration": 20_000_000,
-               "eval_count": len(tokens) or 1, "eval_duration": 20_000_000}
+        yield {
+            **_line(name, verb, done=reason),
+            **(context if verb == "generate" and not body.get("raw") else {}),
+            "total_duration": 50_000_000,
+            "load_duration": 1_000_000,
+            "prompt_eval_count": prompt_count,
+            "prompt_eval_cached_count": 0,
+            "prompt_eval_duration": 20_000_000,
+            "eval_count": len(tokens) or 1,
+            "eval_duration": 20_000_000,
+        }
 
     def _calls(self, tools: list[JSON], said: str) -> list[JSON]:
         """A call of the first tool that the user names, with minimal arguments."""
@@ -627,8 +699,11 @@ class Library:
             if tool.get("name") and tool["name"] in said:
                 self.calls += 1
                 schema = tool.get("parameters") or {}
-                function = {"index": 0, "name": tool["name"],
-                            "arguments": _instance(schema, schema)}
+                function = {
+                    "index": 0,
+                    "name": tool["name"],
+                    "arguments": _instance(schema, schema),
+                }
                 return [{"id": f"call_{self.calls:08d}", "function": function}]
         return []
 
@@ -648,10 +723,13 @@ class Library:
         demand(fits, "the input length exceeds the context length")
         size = body.get("dimensions") or 0
         size = size if 0 < size < whole else whole
-        return {"model": name,
-                "embeddings": [_unit(_vector(text, whole)[:size]) for text in texts],
-                "total_duration": 5_000_000, "load_duration": 1_000_000,
-                "prompt_eval_count": sum(min(count, window) for count in counts)}
+        return {
+            "model": name,
+            "embeddings": [_unit(_vector(text, whole)[:size]) for text in texts],
+            "total_duration": 5_000_000,
+            "load_duration": 1_000_000,
+            "prompt_eval_count": sum(min(count, window) for count in counts),
+        }
 
     def _embeddings(self, body: JSON) -> JSON:
         missing = f'model "{_named(body)}" not found, try pulling it first'
@@ -673,9 +751,11 @@ class Library:
             demand(fits, f"invalid digest for {path}: invalid digest format")
         demand(not body.get("adapters"), "LoRA adapters are no longer supported")
         demand(_full_name(_named(body)), "invalid model name")
-        demand(not body.get("quantize"),
-               "create-time quantization is only supported for safetensors imports; "
-               "quantize GGUF models with llama.cpp tools before importing")
+        demand(
+            not body.get("quantize"),
+            "create-time quantization is only supported for safetensors imports; "
+            "quantize GGUF models with llama.cpp tools before importing",
+        )
         return _progress(body, self._make(body))
 
     def _make(self, body: JSON) -> Iterator[JSON]:
@@ -692,11 +772,15 @@ class Library:
         template, terms = body.get("template") or base.template, body.get("license") or base.license
         _demand_closed(template, "template error: ", 400)
         made = replace(
-            base, name=_short_name(_named(body)), template=template, modified=_now(),
+            base,
+            name=_short_name(_named(body)),
+            template=template,
+            modified=_now(),
             parameters={**base.parameters, **(body.get("parameters") or {})},
             system=body.get("system") or base.system,
             license=terms if isinstance(terms, str) else "\n".join(terms),
-            messages=tuple(body.get("messages") or base.messages))
+            messages=tuple(body.get("messages") or base.messages),
+        )
         yield {"status": f"using existing layer {base.layer}"}
         yield {"status": f"creating new layer sha256:{made.row['digest']}"}
         yield {"status": "writing manifest"}
@@ -750,7 +834,7 @@ class Library:
         known = _key(name) in self.registry
         demand(known, "pull model manifest: file does not exist", 500)
         model = self.registry[_key(name)]
-        yield from _transfer("pulling", model)
+        yield from _transfer("pulling", model, there=_key(name) in self.models)
         yield {"status": "verifying sha256 digest"}
         yield {"status": "writing manifest"}
         self.models[_key(name)] = replace(model, modified=_now())
@@ -805,9 +889,20 @@ class FakeOllama:
         self._gates: dict[str, asyncio.Event] = {}
         self._answering: set[asyncio.Task[None]] = set()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
-        self._server = uvicorn.Server(uvicorn.Config(
-            self._app, port=0, interface="asgi3", http=_Protocol, ws="none", lifespan="off",
-            log_config=None, access_log=False, server_header=False, proxy_headers=False))
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                self._app,
+                port=0,
+                interface="asgi3",
+                http=_Protocol,
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+            )
+        )
 
     def __enter__(self) -> FakeOllama:
         self._thread.start()
@@ -833,9 +928,17 @@ class FakeOllama:
 
         asyncio.run_coroutine_threadsafe(hang_up(), self._loop).result(10)
 
-    def reply(self, path: str, *parts: Part, status: int = 200, error: str | None = None,
-              headers: dict[str, str] | None = None, times: int = 1, delay: float = 0.0,
-              cut: bool = False) -> None:
+    def reply(
+        self,
+        path: str,
+        *parts: Part,
+        status: int = 200,
+        error: str | None = None,
+        headers: dict[str, str] | None = None,
+        times: int = 1,
+        delay: float = 0.0,
+        cut: bool = False,
+    ) -> None:
         """Queue an answer for the next requests to a path.
 
         Args:

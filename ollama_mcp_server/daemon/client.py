@@ -46,7 +46,15 @@ class Client(ollama.AsyncClient):
         ca_file: Path | None = None,
         unreachable: str = START_IT,
     ) -> None:
-        """Make a client for `address`; `unreachable` says what to do when nothing answers there."""
+        """Make a client for `address`.
+
+        Args:
+            address: where the daemon is.
+            headers: extra headers, their names in lower case.
+            proxy: on the way to an address that is not loopback.
+            ca_file: PEM file of the authority that signed the certificate.
+            unreachable: what to do when nothing answers there.
+        """
         self.address = address
         self._unreachable = unreachable
         super().__init__(
@@ -60,7 +68,7 @@ class Client(ollama.AsyncClient):
             timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT),
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
         )
-        if "authorization" not in {name.lower() for name in headers}:
+        if "authorization" not in headers:
             # Its constructor takes OLLAMA_API_KEY from the environment for every host.
             self._client.headers.pop("authorization", None)
 
@@ -138,11 +146,16 @@ class Client(ollama.AsyncClient):
                 async for line in _lines(response):
                     part = _parsed(line, model)
                     yield part
-        if not (part.get("done") or part.get("status") == "success"):
+        if not is_final(part):
             raise DaemonError(
                 "the answer was cut: the stream ended before its final part",
                 "Call again; the daemon's log may say why it stopped",
             )
+
+
+def is_final(part: Part) -> bool:
+    """Return whether a stream may end with this part: an answer, a transfer, a rendered prompt."""
+    return bool(part.get("done") or part.get("status") == "success" or "_debug_info" in part)
 
 
 async def _wait_turn(busy: QueueFull, attempt: int, waiting: Waiting | None) -> None:

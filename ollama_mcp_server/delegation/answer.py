@@ -8,7 +8,7 @@ from typing import Any
 
 import anyio
 
-from ..daemon.client import Client, Part
+from ..daemon.client import Client, Part, is_final
 from ..errors import OllamaMCPError, TimedOut
 from ..progress import Progress
 
@@ -33,7 +33,7 @@ class Answer:
         self.thinking += message.get("thinking") or ""
         self.tool_calls += message.get("tool_calls") or ()
         self.logprobs += part.get("logprobs") or ()
-        if part.get("done"):
+        if is_final(part):
             self.final = part
 
     @property

@@ -24,6 +24,16 @@ from ..daemon.options import Options
 _DURATION = re.compile(r"-?(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+")
 
 
+#: Schemas that several arguments have.
+OBJECTS = {"type": "array", "items": {"type": "object"}}
+TEXTS = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+
+
+def shown(schema: dict[str, Any], description: str) -> WithJsonSchema:
+    """Publish an argument with this schema, whatever type it is checked against."""
+    return WithJsonSchema({**schema, "description": description})
+
+
 def from_json(value: Any) -> Any:
     """Return what a JSON text for an object or a list says; anything else as it is."""
     if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
@@ -62,6 +72,19 @@ def to_think(value: Any) -> Any:
     if value is None or (isinstance(value, bool | str) and value != ""):
         return value
     raise ValueError('must be true, false or a level such as "low", "medium", "high"')
+
+
+def to_texts(value: Any) -> Any:
+    """Return one text, or a list of texts, as a list."""
+    if value is None:
+        return None
+    value = from_json(value) if isinstance(value, str) and value.lstrip()[:1] == "[" else value
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise ValueError("must be text, or a list of texts")
+    if not texts:
+        raise ValueError("must hold at least one text")
+    return texts
 
 
 def to_image(value: Any) -> str:
@@ -134,13 +157,7 @@ class Message(BaseModel):
     tool_calls: Annotated[
         list[Call] | None,
         BeforeValidator(from_json),
-        WithJsonSchema(
-            {
-                "type": "array",
-                "items": {"type": "object"},
-                "description": "The assistant's own calls.",
-            }
-        ),
+        shown(OBJECTS, "The assistant's own calls."),
     ] = None
     tool_name: str | None = Field(None, description="role tool: which tool answers.")
     tool_call_id: str | None = None
@@ -176,39 +193,37 @@ ChatTools = Annotated[
 Format = Annotated[
     Any,
     BeforeValidator(to_format),
-    WithJsonSchema(
-        {"anyOf": [{"type": "string", "enum": ["json", "markdown"]}, {"type": "object"}]}
-    ),
-    Field(
-        description="A JSON Schema that the answer must follow, or json (any JSON); default is "
-        "free text (markdown)."
+    shown(
+        {"anyOf": [{"type": "string", "enum": ["json", "markdown"]}, {"type": "object"}]},
+        "A JSON Schema that the answer must follow, or json (any JSON); default is free text "
+        "(markdown).",
     ),
 ]
 ModelOptions = Annotated[
     Options | None,
     BeforeValidator(from_json),
-    WithJsonSchema({"type": "object", "additionalProperties": True}),
-    Field(
-        description='Ollama\'s options: {"temperature": 0.2, "num_ctx": 8192, "num_predict": '
-        '500, "seed": 1, "stop": ["END"], "top_p": 0.9}. num_ctx is the window in tokens.'
+    shown(
+        {"type": "object", "additionalProperties": True},
+        'Ollama\'s options: {"temperature": 0.2, "num_ctx": 8192, "num_predict": 500, "seed": 1, '
+        '"stop": ["END"], "top_p": 0.9}. num_ctx is the window in tokens.',
     ),
 ]
 KeepAlive = Annotated[
     Any,
     BeforeValidator(to_keep_alive),
-    WithJsonSchema({"type": "string"}),
-    Field(
-        description="How long the model stays loaded afterwards: 10m, 0 (unload at once), -1 "
-        "(for ever). Default 5m."
+    shown(
+        {"anyOf": [{"type": "string"}, {"type": "number"}]},
+        "How long the model stays loaded afterwards: 10m, 0 (unload at once), -1 (for ever). "
+        "Default 5m.",
     ),
 ]
 Think = Annotated[
     Any,
     BeforeValidator(to_think),
-    WithJsonSchema({"anyOf": [{"type": "boolean"}, {"type": "string"}]}),
-    Field(
-        description="Thinking models: true, false, or a level such as low, medium, high. "
-        "Default: the model's own."
+    shown(
+        {"anyOf": [{"type": "boolean"}, {"type": "string"}]},
+        "Thinking models: true, false, or a level such as low, medium, high. Default: the model's "
+        "own.",
     ),
 ]
 Timeout = Annotated[

@@ -13,8 +13,28 @@ from ..delegation import openai
 from ..errors import InvalidArgument
 from ..schemas import published
 from ._answers import ask_model, remarks
-from ._arguments import HIDDEN, Call, ChatTools, Model, TopLogprobs, from_json, to_think
+from ._arguments import (
+    HIDDEN,
+    OBJECTS,
+    TEXTS,
+    Call,
+    ChatTools,
+    Model,
+    TopLogprobs,
+    from_json,
+    shown,
+    to_texts,
+    to_think,
+)
 from ._hints import ASKS
+
+
+def to_content(value: Any) -> Any:
+    """Return a message's content: a text, or OpenAI's list of parts."""
+    parts = isinstance(value, list) and all(isinstance(part, dict) for part in value)
+    if parts or value is None or isinstance(value, str):
+        return value
+    raise ValueError("must be text, or a list of parts")
 
 
 class OpenAIMessage(BaseModel):
@@ -25,14 +45,11 @@ class OpenAIMessage(BaseModel):
     role: Literal["system", "developer", "user", "assistant", "tool"]
     content: Annotated[
         Any,
-        WithJsonSchema(
-            {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "object"}}]}
-        ),
+        BeforeValidator(to_content),
+        WithJsonSchema({"anyOf": [{"type": "string"}, OBJECTS]}),
     ] = None
     name: str | None = None
-    tool_calls: Annotated[
-        list[Call] | None, WithJsonSchema({"type": "array", "items": {"type": "object"}})
-    ] = None
+    tool_calls: Annotated[list[Call] | None, WithJsonSchema(OBJECTS)] = None
     tool_call_id: str | None = None
 
 
@@ -83,12 +100,7 @@ async def chat_completion(
         int | None, Field(ge=1, description="Tokens of the answer, at most.")
     ] = None,
     stop: Annotated[
-        Any,
-        BeforeValidator(from_json),
-        WithJsonSchema(
-            {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
-        ),
-        Field(description="Text or texts that end the answer."),
+        Any, BeforeValidator(to_texts), shown(TEXTS, "Text or texts that end the answer.")
     ] = None,
     seed: Annotated[int | None, Field(description="Same seed, nearly the same answer.")] = None,
     response_format: Annotated[
@@ -103,17 +115,15 @@ async def chat_completion(
     tool_choice: Annotated[
         Any,
         BeforeValidator(from_json),
-        WithJsonSchema(
+        shown(
             {
                 "anyOf": [
                     {"type": "string", "enum": ["none", "auto", "required"]},
                     {"type": "object"},
                 ]
-            }
-        ),
-        Field(
-            description='auto (default), none, required, or {"type": "function", "function": '
-            '{"name": "get_weather"}}.'
+            },
+            'auto (default), none, required, or {"type": "function", "function": {"name": '
+            '"get_weather"}}.',
         ),
     ] = None,
     reasoning_effort: Annotated[

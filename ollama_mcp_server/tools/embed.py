@@ -4,31 +4,20 @@ from typing import Annotated, Any
 
 from fastmcp import Context
 from fastmcp.tools import ToolResult, tool
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field
 
 from ..app import App
 from ..daemon.results import Embedding, Usage, meta
 from ..delegation.answer import deadline, waiting_phase
 from ..schemas import published
 from ._answers import option_warnings, result
-from ._arguments import KeepAlive, Model, ModelOptions, Timeout, from_json
+from ._arguments import TEXTS, KeepAlive, Model, ModelOptions, Timeout, shown, to_texts
 from ._hints import ASKS
 
 #: Vectors are given to this many significant digits: more than float32 holds would be noise.
 DIGITS = 7
 #: Numbers in one answer, at most: about 500 kB, what Python's clients take in one message.
 MAX_NUMBERS = 40_000
-
-
-def to_texts(value: Any) -> list[str]:
-    """Return one text, or a list of texts, as a list."""
-    value = from_json(value) if isinstance(value, str) and value.lstrip()[:1] == "[" else value
-    texts = [value] if isinstance(value, str) else value
-    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        raise ValueError("must be text, or a list of texts")
-    if not texts:
-        raise ValueError("must hold at least one text")
-    return texts
 
 
 @tool(
@@ -41,12 +30,7 @@ async def ollama_embed(
     ctx: Context,
     model: Model,
     input: Annotated[
-        Any,
-        BeforeValidator(to_texts),
-        WithJsonSchema(
-            {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
-        ),
-        Field(description="A text, or a list of texts: one vector each."),
+        Any, BeforeValidator(to_texts), shown(TEXTS, "A text, or a list of texts: one vector each.")
     ],
     dimensions: Annotated[
         int | None,

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastmcp import Context
 from fastmcp.tools import ToolResult, tool
 from mcp_types import InputRequiredResult
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field
 
 from ..app import App
 from ..daemon.results import Done
@@ -15,7 +15,7 @@ from ..delegation.transfer import Transfer, transfer
 from ..errors import InvalidArgument
 from ..schemas import published
 from ._answers import result
-from ._arguments import Message, Model, ModelOptions, Timeout, from_json
+from ._arguments import HIDDEN, TEXTS, Message, Model, ModelOptions, Timeout, from_json, shown
 from ._confirm import confirmed
 from ._hints import DESTROYS, FETCHES, PUBLISHES, REPLACES
 
@@ -81,12 +81,7 @@ async def ollama_create(
         Field(description="Messages before each chat: examples."),
     ] = None,
     license: Annotated[
-        Any,
-        BeforeValidator(from_json),
-        WithJsonSchema(
-            {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
-        ),
-        Field(description="Licence text or texts."),
+        Any, BeforeValidator(from_json), shown(TEXTS, "Licence text or texts.")
     ] = None,
     files: Annotated[
         Digests,
@@ -96,15 +91,34 @@ async def ollama_create(
         ),
     ] = None,
     quantize: Annotated[str | None, Field(description="For safetensors: q4_K_M, q8_0.")] = None,
-    extra: Annotated[
+    timeout: Timeout = None,
+    renderer: Annotated[
+        str | None, Field(description="Built-in renderer.", json_schema_extra=HIDDEN)
+    ] = None,
+    parser: Annotated[
+        str | None, Field(description="Built-in parser.", json_schema_extra=HIDDEN)
+    ] = None,
+    requires: Annotated[
+        str | None, Field(description="Least Ollama version.", json_schema_extra=HIDDEN)
+    ] = None,
+    info: Annotated[
         dict[str, Any] | None,
         BeforeValidator(from_json),
-        Field(
-            description="Rarer fields of /api/create by name: renderer, parser, requires, "
-            "adapters, info, remote_host, draft_files, draft_quantize."
-        ),
+        Field(description="Further facts: capabilities, …", json_schema_extra=HIDDEN),
     ] = None,
-    timeout: Timeout = None,
+    adapters: Annotated[
+        Digests, Field(description="LoRA adapters (before 0.34.4).", json_schema_extra=HIDDEN)
+    ] = None,
+    remote_host: Annotated[
+        str | None,
+        Field(description="Where a remote model runs.", json_schema_extra=HIDDEN),
+    ] = None,
+    draft_files: Annotated[
+        Digests, Field(description="Weights of a draft model.", json_schema_extra=HIDDEN)
+    ] = None,
+    draft_quantize: Annotated[
+        str | None, Field(description="Format of a draft model.", json_schema_extra=HIDDEN)
+    ] = None,
 ) -> ToolResult:
     """Create a model from an installed one, with its own system prompt, parameters or template.
 
@@ -114,12 +128,6 @@ async def ollama_create(
     `from` has to be pulled. Returns status success.
     """
     app = App.of(ctx)
-    unknown = sorted(set(extra or ()) - EXTRA_FIELDS)
-    if unknown:
-        raise InvalidArgument(
-            f"extra: {', '.join(unknown)} is no field of /api/create",
-            f"Known are {', '.join(sorted(EXTRA_FIELDS))}",
-        )
     body = _given(
         model=model,
         system=system,
@@ -129,8 +137,15 @@ async def ollama_create(
         quantize=quantize,
         parameters=parameters.sent() if parameters else None,
         messages=[message.sent() for message in messages] if messages else None,
+        renderer=renderer,
+        parser=parser,
+        requires=requires,
+        info=info,
+        adapters=adapters,
+        remote_host=remote_host,
+        draft_files=draft_files,
+        draft_quantize=draft_quantize,
         **{"from": from_},
-        **(extra or {}),
     )
     if parameters and parameters.unknown:
         raise InvalidArgument(
@@ -144,29 +159,14 @@ async def ollama_create(
     return _done(model, moved, f"{model} is created")
 
 
-#: Fields of /api/create that `extra` takes (Ollama 0.34, api.CreateRequest).
-EXTRA_FIELDS = frozenset(
-    {
-        "renderer",
-        "parser",
-        "requires",
-        "adapters",
-        "info",
-        "remote_host",
-        "draft_files",
-        "draft_quantize",
-    }
-)
-
-
 @tool(title="Delete a model", annotations=DESTROYS, tags={"models"}, output_schema=published(Done))
 async def ollama_delete(ctx: Context, model: Model) -> ToolResult | InputRequiredResult:
     """Delete an installed model from this machine's disk.
 
     Use only when the user wants it gone; to free memory and keep the model use ollama_load with
     keep_alive 0. Cannot be undone but by another ollama_pull, or ollama_create for one's own.
-    Asks the user first where the host can ask. Layers that other models share stay. Returns
-    status success, or declined.
+    Asks the user first where the host can ask. Layers that other models share stay.
+    Returns status success, or declined.
     """
     app = App.of(ctx)
     row = await app.catalog.find(model)

@@ -44,7 +44,7 @@ async def ollama_list(
 ) -> ToolResult:
     """List the models installed in Ollama, newest first, with what each can do.
 
-    Call it first, to choose a model for the other tools; for one model's parameters use
+    Use it first, to choose a model for the other tools; for one model's parameters use
     ollama_show, for what is in memory ollama_ps. Reads only, in milliseconds. Returns models with
     name, capabilities, size in bytes and details (context_length, parameter_size); remote_host
     marks a model that runs elsewhere, where prompts leave this machine.
@@ -172,7 +172,8 @@ async def ollama_load(
     """Load a model into memory ahead of use, keep it there longer, or unload it.
 
     Use before a series of calls, to spare the first one the load (seconds to a minute), or with
-    keep_alive 0 to free memory at once; not needed before a single call, which loads by itself.
+    keep_alive 0 to free memory at once (ollama_ps shows what holds it); not needed before a single
+    call, which loads by itself.
     Another num_ctx reloads a loaded model. May push out another model when memory is short: the
     answer then warns. Changes nothing on disk. Returns done_reason load or unload.
     """

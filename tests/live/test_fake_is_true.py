@@ -68,7 +68,7 @@ def post(path: str, body: Any, **more: Any) -> Ask:
     return Ask("POST", f"/api/{path}", body, **more)
 
 
-def chat(content: Any = "Say hi.", *, model: str = "{chat}", **fields: Any) -> Ask:
+def chat(content: Any = "Say hi.", *, model: Any = "{chat}", **fields: Any) -> Ask:
     message = {"role": "user", "content": content}
     return _infer("chat", {"model": model, "messages": [message]}, fields)
 
@@ -181,8 +181,10 @@ STORIES: dict[str, list[Ask]] = {
     "chat loads": [chat(messages=[]), chat(messages=None), chat(messages=[], stream=True)],
     "chat unloads": [chat(messages=[], keep_alive=0), chat(messages=[], keep_alive="0s")],
     "chat keep_alive": [
-        *[chat(keep_alive=k) for k in (-1, "10m", 3.5, "1h30m", None)],
-        *[chat(keep_alive=k) for k in ("5x", [1], True, "5", "", "x", {})],
+        *[chat(keep_alive=good) for good in (-1, "10m", 3.5, "1h30m", None)],
+        *[chat(keep_alive=bad) for bad in ("5x", "5", "", "x", True)],
+        chat(keep_alive=[1]),
+        chat(keep_alive={}),
     ],
     "chat length": [chat(), chat(stream=True, options={"num_predict": 1})],
     "chat renders": [chat(_debug_render_only=True), chat(_debug_render_only=True, stream=True)],

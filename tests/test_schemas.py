@@ -1,0 +1,147 @@
+"""The tools as hosts see them: snapshots, budgets, and the rules for descriptions."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ollama_mcp_server.schemas import slimmed
+from ollama_mcp_server.server import TOOLSETS, build_server
+from ollama_mcp_server.settings import Settings
+from tests.conftest import Caller, MakeApp
+
+SNAPSHOTS = Path(__file__).parent / "schemas"
+#: One token of a schema is about four characters of compact JSON.
+CHARACTERS_A_TOKEN = 4
+
+Listed = dict[str, dict[str, Any]]
+
+
+@pytest.fixture
+async def listed(make_app: MakeApp) -> Listed:
+    async with Caller(build_server(make_app(api_key="k" * 16))) as client:
+        return {
+            tool.name: tool.model_dump(mode="json", by_alias=True, exclude_none=True)
+            for tool in await client.list_tools()
+        }
+
+
+@pytest.fixture
+async def default(make_app: MakeApp) -> Listed:
+    app = make_app(toolsets=Settings.model_fields["toolsets"].default)
+    async with Caller(build_server(app)) as client:
+        return {
+            tool.name: tool.model_dump(mode="json", by_alias=True, exclude_none=True)
+            for tool in await client.list_tools()
+        }
+
+
+def compact(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def test_snapshots(listed: Listed) -> None:
+    """A tool's schema is public API: `UPDATE_SCHEMAS=1` rewrites them, the diff is reviewed."""
+    found = {path.stem for path in SNAPSHOTS.glob("*.json")}
+    for name, tool in listed.items():
+        path = SNAPSHOTS / f"{name}.json"
+        now = json.dumps(tool, ensure_ascii=False, indent=2) + "\n"
+        if os.environ.get("UPDATE_SCHEMAS"):
+            path.write_text(now)
+        assert path.is_file(), f"no snapshot of {name}: run with UPDATE_SCHEMAS=1"
+        assert now == path.read_text(), f"{name} has changed: review, then UPDATE_SCHEMAS=1"
+    assert found <= set(listed), "a snapshot of a tool that is gone"
+
+
+def test_the_default_tools(default: Listed) -> None:
+    assert list(default) == [
+        "ollama_chat", "chat_completion", "ollama_embed", "ollama_generate", "ollama_pull",
+        "ollama_create", "ollama_delete", "ollama_list", "ollama_show", "ollama_ps", "ollama_load",
+    ]  # fmt: skip
+
+
+def test_bytes_of_the_list(default: Listed) -> None:
+    assert len(compact(list(default.values())).encode()) <= 40_000
+
+
+def test_tokens_that_a_model_is_sent(default: Listed) -> None:
+    sent = [{"name": tool["name"], "description": tool["description"],
+             "input_schema": tool["inputSchema"]} for tool in default.values()]  # fmt: skip
+    assert len(compact(sent)) / CHARACTERS_A_TOKEN <= 4_500
+
+
+async def test_read_only_offers_nothing_that_changes_the_library(make_app: MakeApp) -> None:
+    async with Caller(build_server(make_app(read_only=True, api_key="k" * 16))) as client:
+        names = {tool.name for tool in await client.list_tools()}
+    changing = {"ollama_pull", "ollama_create", "ollama_delete", "ollama_copy", "ollama_push"}
+    assert not names & changing
+    assert "ollama_load" in names
+
+
+async def test_web_needs_a_key(make_app: MakeApp) -> None:
+    async with Caller(build_server(make_app())) as client:
+        assert not {t.name for t in await client.list_tools() if "web" in t.name}
+
+
+async def test_toolsets_and_single_tools(make_app: MakeApp) -> None:
+    async with Caller(build_server(make_app(toolsets="chat,ollama_copy"))) as client:
+        names = {tool.name for tool in await client.list_tools()}
+    assert "ollama_copy" in names
+    assert "ollama_chat" in names
+    assert not names & {"ollama_push", "ollama_list"}
+
+
+def test_every_tool_is_described_by_the_rules(listed: Listed) -> None:
+    for name, tool in listed.items():
+        description, first = tool["description"], tool["description"].splitlines()[0]
+        assert tool["title"]
+        assert tool["title"].lower() != name.replace("_", " ")
+        assert len(first) <= 90, f"{name}: the first line is long"
+        assert first.endswith("."), name
+        assert len(description) <= 560, f"{name}: {len(description)} characters"
+        assert "Use " in description, f"{name} does not say when to use it"
+        assert "Returns " in description, f"{name} does not say what comes back"
+        siblings = set(re.findall(r"\b(?:ollama_\w+|chat_completion)\b", description)) - {name}
+        assert siblings, f"{name} names no neighbour to use instead"
+        assert siblings <= set(listed), f"{name} names {siblings - set(listed)}"
+
+
+def test_every_tool_states_its_four_hints(listed: Listed) -> None:
+    for name, tool in listed.items():
+        hints = {"readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint"}
+        assert hints <= set(tool["annotations"]), name
+
+
+def test_every_argument_is_described(listed: Listed) -> None:
+    for name, tool in listed.items():
+        for argument, schema in tool["inputSchema"]["properties"].items():
+            assert schema.get("description"), f"{name}.{argument}"
+
+
+def test_schemas_are_plain(listed: Listed) -> None:
+    """No references, no nulls, no type lists, no hidden arguments: every host can read them."""
+    for name, tool in listed.items():
+        told = compact([tool["inputSchema"], tool["outputSchema"]])
+        for wrong in ("$ref", '"null"', '"type":[', '"hidden"', '"title":"'):
+            assert wrong not in told, f"{name}: {wrong}"
+        assert tool["inputSchema"]["additionalProperties"] is False
+
+
+def test_every_tool_is_in_a_toolset(listed: Listed) -> None:
+    for name, tool in listed.items():
+        assert set(tool["_meta"]["fastmcp"]["tags"]) & set(TOOLSETS), name
+
+
+def test_slimming() -> None:
+    schema = {"type": "object", "title": "X", "properties": {
+        "title": {"anyOf": [{"type": "string"}, {"type": "null"}], "default": None,
+                  "description": "d"},
+        "gone": {"type": "string", "hidden": True}}}  # fmt: skip
+    assert slimmed(schema) == {
+        "type": "object", "properties": {"title": {"type": "string", "description": "d"}}
+    }  # fmt: skip
