@@ -18,6 +18,7 @@ from pydantic import (
     StringConstraints,
     WithJsonSchema,
 )
+from pydantic.config import JsonDict
 
 from ..daemon.options import Options
 
@@ -124,10 +125,16 @@ def to_tool(value: Any) -> Any:
 Image = Annotated[str, BeforeValidator(to_image)]
 
 
-class Function(BaseModel):
-    """The function of a call that a model made."""
+class Given(BaseModel):
+    """Base of the objects that callers give: strict, and published without its docstring."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra=lambda schema: schema.pop("description", None)
+    )
+
+
+class Function(Given):
+    """The function of a call that a model made."""
 
     name: str
     arguments: Annotated[dict[str, Any], BeforeValidator(from_json)] = {}
@@ -135,25 +142,21 @@ class Function(BaseModel):
     description: str | None = None
 
 
-class Call(BaseModel):
+class Call(Given):
     """A call that a model made, as it stands in the history."""
-
-    model_config = ConfigDict(extra="forbid")
 
     id: str | None = None
     type: str | None = None
     function: Function
 
 
-class Message(BaseModel):
+class Message(Given):
     """A message of a chat (`api.Message` in Ollama)."""
-
-    model_config = ConfigDict(extra="forbid")
 
     role: Literal["system", "user", "assistant", "tool"]
     content: str = ""
     images: list[Image] | None = Field(None, description="base64 or data: URIs.")
-    thinking: str | None = None
+    thinking: str | None = Field(None, json_schema_extra={"hidden": True})
     tool_calls: Annotated[
         list[Call] | None,
         BeforeValidator(from_json),
@@ -226,14 +229,17 @@ Think = Annotated[
         "own.",
     ),
 ]
-Timeout = Annotated[
-    int | None,
-    Field(ge=1, description="Milliseconds after which the work is stopped; default none."),
-]
-
 # Accepted, and not listed, since every host would pay for their descriptions with every request:
 # docs/tools.md has them.
-HIDDEN = {"hidden": True}
+HIDDEN: JsonDict = {"hidden": True}
+Timeout = Annotated[
+    int | None,
+    Field(
+        ge=1,
+        description="Milliseconds after which the work is stopped; default none.",
+        json_schema_extra=HIDDEN,
+    ),
+]
 Logprobs = Annotated[
     bool | None, Field(description="Return log probabilities, in _meta.", json_schema_extra=HIDDEN)
 ]

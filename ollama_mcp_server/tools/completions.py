@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from fastmcp import Context
 from fastmcp.tools import ToolResult, tool
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from ..daemon.options import Options
 from ..daemon.results import Result, meta
@@ -19,6 +19,7 @@ from ._arguments import (
     TEXTS,
     Call,
     ChatTools,
+    Given,
     Model,
     TopLogprobs,
     from_json,
@@ -37,10 +38,10 @@ def to_content(value: Any) -> Any:
     raise ValueError("must be text, or a list of parts")
 
 
-class OpenAIMessage(BaseModel):
+class OpenAIMessage(Given):
     """A message of OpenAI's chat; its content is a text, or a list of parts."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore")  # OpenAI's clients send more than is of use
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
     content: Annotated[
@@ -48,9 +49,9 @@ class OpenAIMessage(BaseModel):
         BeforeValidator(to_content),
         WithJsonSchema({"anyOf": [{"type": "string"}, OBJECTS]}),
     ] = None
-    name: str | None = None
-    tool_calls: Annotated[list[Call] | None, WithJsonSchema(OBJECTS)] = None
-    tool_call_id: str | None = None
+    name: str | None = Field(None, json_schema_extra=HIDDEN)
+    tool_calls: list[Call] | None = Field(None, json_schema_extra=HIDDEN)
+    tool_call_id: str | None = Field(None, json_schema_extra=HIDDEN)
 
 
 class Choice(Result):
@@ -133,8 +134,8 @@ async def chat_completion(
         int | None,
         Field(
             ge=1000,
-            description="Milliseconds, 1000 or more, after "
-            "which the work is stopped; default none.",
+            description="Milliseconds, 1000 or more, after which the work is stopped; default none.",
+            json_schema_extra=HIDDEN,
         ),
     ] = None,
     max_completion_tokens: Annotated[

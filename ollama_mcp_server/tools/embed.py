@@ -11,7 +11,7 @@ from ..daemon.results import Embedding, Usage, meta
 from ..delegation.answer import deadline, waiting_phase
 from ..schemas import published
 from ._answers import option_warnings, result
-from ._arguments import TEXTS, KeepAlive, Model, ModelOptions, Timeout, shown, to_texts
+from ._arguments import HIDDEN, TEXTS, KeepAlive, Model, ModelOptions, Timeout, shown, to_texts
 from ._hints import ASKS
 
 #: Vectors are given to this many significant digits: more than float32 holds would be noise.
@@ -36,20 +36,20 @@ async def ollama_embed(
         int | None,
         Field(
             ge=1,
-            description="Length that vectors are cut to, for "
-            "models made for it; default the model's.",
-        ),
-    ] = None,
-    truncate: Annotated[
-        bool | None,
-        Field(
-            description="true cuts a text that is longer than the "
-            "model's window; default false: an error."
+            description="Length to cut vectors to; default the model's.",
         ),
     ] = None,
     options: ModelOptions = None,
     keep_alive: KeepAlive = None,
     timeout: Timeout = None,
+    truncate: Annotated[
+        bool | None,
+        Field(
+            description="true cuts a text that is longer than the model's window; default false: "
+            "an error.",
+            json_schema_extra=HIDDEN,
+        ),
+    ] = None,
 ) -> ToolResult:
     """Turn texts into embedding vectors with a local embedding model.
 

@@ -15,7 +15,7 @@ from ..delegation.transfer import Transfer, transfer
 from ..errors import InvalidArgument
 from ..schemas import published
 from ._answers import result
-from ._arguments import HIDDEN, TEXTS, Message, Model, ModelOptions, Timeout, from_json, shown
+from ._arguments import HIDDEN, OBJECTS, Message, Model, ModelOptions, Timeout, from_json, shown
 from ._confirm import confirmed
 from ._hints import DESTROYS, FETCHES, PUBLISHES, REPLACES
 
@@ -78,10 +78,7 @@ async def ollama_create(
     messages: Annotated[
         list[Message] | None,
         BeforeValidator(from_json),
-        Field(description="Messages before each chat: examples."),
-    ] = None,
-    license: Annotated[
-        Any, BeforeValidator(from_json), shown(TEXTS, "Licence text or texts.")
+        shown(OBJECTS, "Messages before each chat, as examples."),
     ] = None,
     files: Annotated[
         Digests,
@@ -90,8 +87,16 @@ async def ollama_create(
             "of a blob that the daemon has."
         ),
     ] = None,
-    quantize: Annotated[str | None, Field(description="For safetensors: q4_K_M, q8_0.")] = None,
     timeout: Timeout = None,
+    license: Annotated[
+        Any,
+        BeforeValidator(from_json),
+        Field(description="Licence text or texts.", json_schema_extra=HIDDEN),
+    ] = None,
+    quantize: Annotated[
+        str | None,
+        Field(description="For safetensors: q4_K_M, q8_0.", json_schema_extra=HIDDEN),
+    ] = None,
     renderer: Annotated[
         str | None, Field(description="Built-in renderer.", json_schema_extra=HIDDEN)
     ] = None,
@@ -123,8 +128,8 @@ async def ollama_create(
     """Create a model from an installed one, with its own system prompt, parameters or template.
 
     Use to keep a role or settings under a name; for a single call pass system and options to
-    ollama_generate instead. Weights are shared, so it takes seconds and almost no disk; files and
-    quantize import new ones. A model of the same name is replaced. Stays on this machine unless
+    ollama_generate instead. Weights are shared, so it takes seconds and almost no disk; files
+    imports new ones. A model of the same name is replaced. Stays on this machine unless
     `from` has to be pulled. Returns status success.
     """
     app = App.of(ctx)

@@ -94,9 +94,14 @@ async def test_tool_calls_keep_their_ids(client: Caller, daemon: FakeOllama) -> 
 
 
 async def test_a_whole_tool_schema_reaches_the_daemon(client: Caller, daemon: FakeOllama) -> None:
-    parameters = {"type": "object", "additionalProperties": False, "properties": {
-        "a": {"anyOf": [{"type": "string"}, {"type": "integer"}], "default": 1},
-        "o": {"type": "object", "properties": {"x": {"type": "integer", "minimum": 1}}}}}  # fmt: skip
+    parameters = {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "a": {"anyOf": [{"type": "string"}, {"type": "integer"}], "default": 1},
+            "o": {"type": "object", "properties": {"x": {"type": "integer", "minimum": 1}}},
+        },
+    }
     mcp_tool = {"name": "f", "description": "d", "inputSchema": parameters}
     await client.call("ollama_chat", model=CHAT, messages=HELLO, tools=[mcp_tool])
     assert sent(daemon)["tools"][0]["function"] == {
@@ -140,7 +145,8 @@ async def test_format(client: Caller, daemon: FakeOllama, given: Any, on_the_wir
 
 async def test_think_false_is_not_sent_with_a_format(client: Caller, daemon: FakeOllama) -> None:
     result = await client.call(
-        "ollama_chat", model=THINKER, messages=HELLO, think=False, format={"type": "object"})  # fmt: skip
+        "ollama_chat", model=THINKER, messages=HELLO, think=False, format={"type": "object"}
+    )
     assert "think" not in sent(daemon)
     assert "think: false was left out" in text(result)
 

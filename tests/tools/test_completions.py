@@ -49,7 +49,8 @@ async def test_reasoning_effort(
 
 async def test_no_tools_where_the_choice_is_none(client: Caller, daemon: FakeOllama) -> None:
     await client.call(
-        "chat_completion", model=CHAT, messages=HELLO, tools=[TOOL], tool_choice="none")  # fmt: skip
+        "chat_completion", model=CHAT, messages=HELLO, tools=[TOOL], tool_choice="none"
+    )
     assert "tools" not in sent(daemon)
 
 
@@ -58,7 +59,8 @@ async def test_a_required_call_is_done_by_constrained_output(
 ) -> None:
     daemon.reply("/api/chat", says('{"name": "get_weather", "arguments": {}}'), final())
     result = await client.call(
-        "chat_completion", model=CHAT, messages=HELLO, tools=[TOOL], tool_choice="required")  # fmt: skip
+        "chat_completion", model=CHAT, messages=HELLO, tools=[TOOL], tool_choice="required"
+    )
     choice = result.structured_content["choices"][0]
     assert choice["finish_reason"] == "tool_calls"
     assert choice["message"]["tool_calls"][0]["function"] == {
