@@ -74,7 +74,10 @@ def serve(settings: Settings) -> None:
     from .server import build_server
 
     app = App(settings)
-    server = build_server(app)
+    try:
+        server = build_server(app)
+    except ValueError as error:
+        fail(str(error))
     gc.freeze()
     gc.enable()
     if settings.transport == "stdio":

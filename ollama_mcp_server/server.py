@@ -35,7 +35,11 @@ never cut in silence; then raise options.num_ctx or send less. Errors say what t
 
 
 def build_server(app: App) -> FastMCP[Any]:
-    """Return the MCP server for `app`; it asks the daemon nothing until a tool is called."""
+    """Return the MCP server for `app`; it asks the daemon nothing until a tool is called.
+
+    Raises:
+        ValueError: the settings name a toolset or tool that there is not.
+    """
 
     @asynccontextmanager
     async def lifespan(_: FastMCP[Any]) -> AsyncIterator[dict[str, App]]:
@@ -62,6 +66,12 @@ def build_server(app: App) -> FastMCP[Any]:
                 continue
             schemas[component.name] = component.parameters
             server.add_tool(component)
+    known = {"all", *TOOLSETS, *schemas, *app.hidden}
+    if wrong := [name for name in app.settings.toolsets if name not in known]:
+        raise ValueError(
+            f"OLLAMA_MCP_TOOLSETS: there is no toolset or tool {', '.join(wrong)}; "
+            f"toolsets are {', '.join(TOOLSETS)} and all"
+        )
     _skip_the_list_before_each_call(server, schemas)
     return server
 

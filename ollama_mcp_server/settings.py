@@ -20,7 +20,7 @@ from pydantic_settings import (
 from .address import Address, parse_address
 
 #: Toolsets offered when none is named.
-DEFAULT_TOOLSETS = ("chat", "models", "agent")
+DEFAULT_TOOLSETS = ("chat", "models")
 
 Names = Annotated[tuple[str, ...], NoDecode]
 

@@ -83,6 +83,11 @@ async def test_read_only_offers_nothing_that_changes_the_library(make_app: MakeA
     assert "ollama_load" in names
 
 
+def test_a_toolset_that_is_none_is_refused(make_app: MakeApp) -> None:
+    with pytest.raises(ValueError, match="no toolset or tool chatt"):
+        build_server(make_app(toolsets="chatt"))
+
+
 async def test_web_needs_a_key(make_app: MakeApp) -> None:
     async with Caller(build_server(make_app())) as client:
         assert not {t.name for t in await client.list_tools() if "web" in t.name}

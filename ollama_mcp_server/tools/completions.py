@@ -134,7 +134,7 @@ async def chat_completion(
         int | None,
         Field(
             ge=1000,
-            description="Milliseconds, 1000 or more, after which the work is stopped; default none.",
+            description="Milliseconds, 1000 or more; the work is stopped then. Default none.",
             json_schema_extra=HIDDEN,
         ),
     ] = None,

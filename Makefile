@@ -1,0 +1,50 @@
+# `make demo` shows it at work, `make test` proves it; both set up what they need.
+PYTHON ?= python3
+VENV   := .venv
+RUN    := $(VENV)/bin/python
+BED    := $(RUN) -m scripts.testbed run --
+
+.PHONY: help setup demo test check lint types docs docs-check schemas bench clean
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+setup: $(VENV)/.ready ## make the virtual environment, from hashed requirements
+
+$(VENV)/.ready: requirements-dev.txt pyproject.toml
+	@$(PYTHON) scripts/prerequisites.py
+	@echo "setting up $(VENV)" >&2
+	@$(PYTHON) -m venv $(VENV)
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@touch $@
+
+demo: setup ## let a real local model answer through a real MCP client
+	@$(BED) $(RUN) -m scripts.demo
+
+test: setup ## run every test, those against a real Ollama included
+	@$(BED) $(RUN) -m pytest $(ARGS)
+
+check: lint types docs-check ## all that needs no daemon and no test
+
+lint: setup ## look for mistakes and foreign style
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+
+types: setup ## check the types
+	@$(VENV)/bin/mypy
+
+docs: setup ## write the tables of README.md and docs/ from the code
+	@$(RUN) -m scripts.reference
+
+docs-check: setup ## fail if those tables are not what the code says
+	@$(RUN) -m scripts.reference --check
+
+schemas: setup ## accept the tools' schemas as they are now; review the diff
+	@UPDATE_SCHEMAS=1 $(RUN) -m pytest -q tests/test_schemas.py
+
+bench: setup ## measure, as ratios in one run
+	@$(BED) $(RUN) -m bench $(ARGS)
+
+clean: ## remove what `make setup` made
+	@rm -rf $(VENV)

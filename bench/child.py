@@ -1,0 +1,69 @@
+"""An MCP server as a child process, spoken to in raw JSON-RPC: no client's cost is measured."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+HELLO = {
+    "protocolVersion": "2025-11-25",
+    "capabilities": {},
+    "clientInfo": {"name": "bench", "version": "1"},
+}
+
+
+class Child:
+    """A server over stdio; `with Child([...]) as server`."""
+
+    def __init__(self, command: Sequence[str], env: Mapping[str, str] | None = None) -> None:
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, **(env or {})},
+        )
+        self._last = 0
+
+    def __enter__(self) -> Child:
+        self.ask("initialize", HELLO)
+        self._send({"method": "notifications/initialized"})
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.close()
+        self._process.wait(10)
+        self._process.stdout.close()
+
+    def ask(self, method: str, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Send a request and return its result; what comes meanwhile is let go."""
+        self._last += 1
+        self._send({"id": self._last, "method": method, "params": params or {}})
+        assert self._process.stdout
+        for line in self._process.stdout:
+            message = json.loads(line)
+            if message.get("id") == self._last:
+                return dict(message["result"])
+        raise RuntimeError("the server ended")
+
+    def call(self, tool: str, arguments: Mapping[str, Any], token: int = 0) -> dict[str, Any]:
+        """Call a tool; a token asks for progress."""
+        meta = {"_meta": {"progressToken": token}} if token else {}
+        return self.ask("tools/call", {"name": tool, "arguments": arguments, **meta})
+
+    def memory(self) -> float:
+        """Return the resident memory of the server in MB."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        line = next(row for row in status.splitlines() if row.startswith("VmRSS"))
+        return int(line.split()[1]) / 1024
+
+    def _send(self, message: Mapping[str, Any]) -> None:
+        assert self._process.stdin
+        self._process.stdin.write(json.dumps({"jsonrpc": "2.0", **message}).encode() + b"\n")
+        self._process.stdin.flush()

@@ -1,0 +1,140 @@
+"""The tables of README.md and docs/, written from the code: `python -m scripts.reference`.
+
+With --check nothing is written; a table that differs ends it with status 1.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Any
+
+from ollama_mcp_server.settings import Settings, is_secret, quiet_the_frame, variable
+
+ROOT = Path(__file__).parent.parent
+
+
+def main() -> int:
+    """Write or check every generated part, and return the exit status."""
+    quiet_the_frame()
+    tools = asyncio.run(listed())
+    parts = {
+        ROOT / "README.md": {"tools": tools_table(tools), "settings": settings_table()},
+        ROOT / "docs" / "tools.md": {"reference": tools_reference(tools)},
+        ROOT / "docs" / "settings.md": {"reference": settings_table()},
+    }
+    stale = []
+    for path, blocks in parts.items():
+        now = path.read_text()
+        new = now
+        for name, block in blocks.items():
+            new = filled(new, name, block)
+        if new != now:
+            stale.append(path.relative_to(ROOT))
+            if "--check" not in sys.argv:
+                path.write_text(new)
+    if stale and "--check" in sys.argv:
+        print(f"not what the code says: {', '.join(map(str, stale))}; run `make docs`")
+        return 1
+    return 0
+
+
+def filled(text: str, name: str, block: str) -> str:
+    """Return a text with the part between the markers of `name` replaced."""
+    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+    before, _, rest = text.partition(begin)
+    _, found, after = rest.partition(end)
+    if not found:
+        raise SystemExit(f"the markers {begin} … {end} are missing")
+    return f"{before}{begin}\n{block}\n{end}{after}"
+
+
+async def listed() -> list[Any]:
+    """Return every tool of the server, with the types behind it."""
+    from ollama_mcp_server.app import App
+    from ollama_mcp_server.server import build_server
+
+    app = App(Settings(toolsets=("all",), api_key="generating-docs"))
+    return list(await build_server(app).list_tools())
+
+
+def tools_table(tools: list[Any]) -> str:
+    """Return a row for each tool: what it does, its toolset, what it may change."""
+    rows = ["| tool | what it does | toolset | changes |", "|---|---|---|---|"]
+    for tool in tools:
+        hints = tool.annotations
+        changes = "nothing" if hints.read_only_hint else "memory"
+        if not hints.read_only_hint and "memory" not in tool.tags:
+            changes = "**library**" if hints.destructive_hint else "library"
+        first = (tool.description or "").splitlines()[0]
+        rows.append(f"| `{tool.name}` | {first} | {toolset(tool)} | {changes} |")
+    return "\n".join(rows)
+
+
+def tools_reference(tools: list[Any]) -> str:
+    """Return a section for each tool, with every argument that it accepts, listed or not."""
+    sections = []
+    for tool in tools:
+        lines = [
+            f"## {tool.name}",
+            "",
+            tool.description,
+            "",
+            "| argument | type | |",
+            "|---|---|---|",
+        ]
+        required = tool.parameters.get("required", [])
+        for name, schema in tool.parameters["properties"].items():
+            need = " (required)" if name in required else ""
+            lines.append(f"| `{name}` | {kind(schema)}{need} | {told(schema)} |")
+        for name, schema in unlisted(tool).items():
+            lines.append(f"| `{name}` | {kind(schema)}, not listed | {told(schema)} |")
+        sections.append("\n".join(lines))
+    return "\n\n".join(sections)
+
+
+def unlisted(tool: Any) -> dict[str, dict[str, Any]]:
+    """Return the arguments that a tool accepts and does not list."""
+    from fastmcp.tools import Tool
+
+    whole = Tool.from_function(tool.fn).parameters["properties"]
+    return {name: schema for name, schema in whole.items() if schema.get("hidden")}
+
+
+def kind(schema: dict[str, Any]) -> str:
+    """Return a schema's type in a word or two."""
+    arms = [arm for arm in schema.get("anyOf", [schema]) if arm.get("type") != "null"]
+    names = [str(arm["type"]) for arm in arms if "type" in arm]
+    return " or ".join(dict.fromkeys(names)) or "any"
+
+
+def told(schema: dict[str, Any]) -> str:
+    """Return a schema's description, as a cell of a table."""
+    return str(schema.get("description", "")).replace("|", "\\|").replace("\n", " ")
+
+
+def toolset(tool: Any) -> str:
+    """Return the toolset that a tool is in."""
+    from ollama_mcp_server.server import TOOLSETS
+
+    return ", ".join(name for name in TOOLSETS if name in tool.tags)
+
+
+def settings_table() -> str:
+    """Return a row for each setting: variable, flag, default, what it does."""
+    rows = ["| variable | flag | default | |", "|---|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        flag = "" if is_secret(name) else f"`--{name.replace('_', '-')}`"
+        default = field.get_default(call_default_factory=True)
+        if isinstance(default, tuple):
+            default = ",".join(default)
+        shown = f"`{default}`" if default not in (None, "", {}) else ""
+        text = told({"description": field.description})
+        text = told({"description": field.description})
+        rows.append(f"| `{variable(name)}` | {flag} | {shown} | {text} |")
+    return "\n".join(rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
