@@ -2,6 +2,7 @@
 
 import difflib
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 import mcp_types
@@ -30,21 +31,24 @@ Call = MiddlewareContext[mcp_types.CallToolRequestParams]
 class Calls(Middleware):
     """The one middleware around tool calls."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, arguments: Mapping[str, list[str]]) -> None:
+        """Surround the calls of `app`; `arguments` names what each tool lists."""
         self.app = app
+        self.arguments = arguments
 
     async def on_call_tool(
         self, context: Call, call_next: CallNext[mcp_types.CallToolRequestParams, ToolResult]
     ) -> ToolResult:
         """Run the call; every failure becomes a result with a text and a structured error."""
         name = context.message.name
-        known = await self._arguments(context)
-        message = context.message.model_copy(
-            update={"arguments": accepted(context.message.arguments or {}, known)}
-        )
+        known = self.arguments.get(name, [])
+        given = accepted(context.message.arguments or {}, known)
+        if given != context.message.arguments:
+            message = context.message.model_copy(update={"arguments": given})
+            context = context.copy(message=message)
         self.app.calls += 1
         try:
-            return await call_next(context.copy(message=message))
+            return await call_next(context)
         except OllamaMCPError as error:
             await self.app.catalog.explain(error)
             return failure(error)
@@ -73,11 +77,6 @@ class Calls(Middleware):
             )
         finally:
             self.app.calls -= 1
-
-    async def _arguments(self, context: Call) -> list[str]:
-        assert context.fastmcp_context is not None  # noqa: S101 - for the type checker
-        tool = await context.fastmcp_context.fastmcp.get_tool(context.message.name)
-        return list(tool.parameters.get("properties", {})) if tool else []
 
     async def _unknown_tool(self, context: Call, name: str) -> MCPError:
         """Return the protocol's own error (MCP, tools: -32602 for an unknown tool)."""

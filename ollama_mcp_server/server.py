@@ -48,12 +48,13 @@ def build_server(app: App) -> FastMCP[Any]:
         finally:
             await app.aclose()
 
+    arguments: dict[str, list[str]] = {}
     server: FastMCP[Any] = FastMCP(
         "ollama-mcp-server",
         INSTRUCTIONS,
         version=__version__,
         lifespan=lifespan,
-        middleware=[Calls(app)],
+        middleware=[Calls(app, arguments)],
         mask_error_details=True,
         dereference_schemas=False,  # done once, by discover
         on_duplicate="error",
@@ -65,6 +66,7 @@ def build_server(app: App) -> FastMCP[Any]:
                 app.hidden[component.name] = reason
                 continue
             schemas[component.name] = component.parameters
+            arguments[component.name] = list(component.parameters.get("properties", {}))
             server.add_tool(component)
     known = {"all", *TOOLSETS, *schemas, *app.hidden}
     if wrong := [name for name in app.settings.toolsets if name not in known]:
