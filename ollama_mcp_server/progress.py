@@ -9,7 +9,6 @@ a beat that has nothing new adds a thousandth.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from types import TracebackType
 
 import anyio
@@ -58,8 +57,11 @@ class Progress:
         if self._task is None or self._report is None:
             return
         self._task.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._task
+        # `wait` leaves our own cancellation, should it come now, to rise; awaiting the task and
+        # suppressing its CancelledError would swallow it.
+        await asyncio.wait([self._task])
+        if not self._task.cancelled():
+            self._task.exception()  # the client has gone, and the call will learn it too
         if error is None and self._changed.is_set():
             await self._send(self._report)  # the last state, so that even a short call has one
 

@@ -31,10 +31,10 @@ def either(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def slimmed(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return an inlined schema without null arms, null defaults, titles and hidden properties."""
+    """Return an inlined schema without null arms, empty defaults, titles and hidden properties."""
     slim: dict[str, Any] = {}
     for key, value in schema.items():
-        if key in ("title", "hidden", "$defs") or (key == "default" and value is None):
+        if key in ("title", "hidden", "$defs") or (key == "default" and value in (None, "")):
             continue
         if key in _NAMED:
             slim[key] = {

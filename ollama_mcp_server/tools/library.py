@@ -67,9 +67,10 @@ async def ollama_pull(
 async def ollama_create(
     ctx: Context,
     model: Annotated[str, Field(min_length=1, description="Name of the new model: my-reviewer.")],
+    # Not None by default: Python 3.10 would take that for an Optional, and lose the alias.
     from_: Annotated[
-        str | None, Field(alias="from", description="Installed model it is based on: qwen3:8b.")
-    ] = None,
+        str, Field(alias="from", description="Installed model it is based on: qwen3:8b.")
+    ] = "",
     system: Annotated[str | None, Field(description="System prompt built in.")] = None,
     parameters: Annotated[
         ModelOptions, Field(description='Built-in options: {"temperature": 0.2, "num_ctx": 8192}.')
@@ -150,7 +151,7 @@ async def ollama_create(
         remote_host=remote_host,
         draft_files=draft_files,
         draft_quantize=draft_quantize,
-        **{"from": from_},
+        **{"from": from_ or None},
     )
     if parameters and parameters.unknown:
         raise InvalidArgument(
