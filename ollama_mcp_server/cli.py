@@ -35,8 +35,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     gc.disable()  # collecting while modules are imported costs a tenth of the start
     from .settings import quiet_the_frame
 
-    quiet_the_frame()
     settings = read_settings(argv)
+    quiet_the_frame(settings.log_level)
     logging.basicConfig(
         stream=sys.stderr,
         level=settings.log_level.upper(),

@@ -73,6 +73,10 @@ class Settings(BaseSettings):
     )
 
     # The tools
+    model: str | None = Field(
+        None,
+        description="Model that answers calls that name none and that it has the capabilities for.",
+    )
     toolsets: Names = Field(
         DEFAULT_TOOLSETS,
         description="Toolsets or single tools to offer, separated by commas: "
@@ -169,12 +173,14 @@ def is_secret(field: str) -> bool:
     return "SecretStr" in str(Settings.model_fields[field].annotation)
 
 
-def quiet_the_frame() -> None:
+def quiet_the_frame(log_level: str = "warning") -> None:
     """Keep FastMCP, before it is imported, from what a server in a host's pipe must not do.
 
     It would read a `.env` in the working directory (which belongs to whatever project is open
-    there), ask the package index for a newer version, and import rich for its log lines.
+    there), ask the package index for a newer version, and import rich for its log lines. At
+    debug level it would log the arguments of every call, prompts included.
     """
     os.environ["FASTMCP_ENV_FILE"] = os.devnull
     os.environ["FASTMCP_CHECK_FOR_UPDATES"] = "off"
     os.environ["FASTMCP_ENABLE_RICH_LOGGING"] = "false"
+    os.environ["FASTMCP_LOG_LEVEL"] = "INFO" if log_level == "debug" else log_level.upper()

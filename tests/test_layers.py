@@ -21,9 +21,13 @@ LAYERS = [
     {"errors", "settings", "address", "progress", "faults", "schemas", "__init__"},
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
-#: Who may name what: the wire has one place, and so has the environment.
-ONLY = {"httpx": {"daemon", "errors"}, "ollama": {"daemon"}, "os": {"settings", "cli", "daemon",
-        "transport"}, "starlette": {"auth", "transport"}, "uvicorn": {"transport"}}  # fmt: skip
+#: Who may name what: the wire has one place, so has the server of pages.
+ONLY = {
+    "httpx": {"daemon", "errors"},
+    "ollama": {"daemon"},
+    "starlette": {"auth", "transport"},
+    "uvicorn": {"transport"},
+}
 
 
 def modules() -> list[Path]:
@@ -66,6 +70,16 @@ def test_imports_point_one_way(path: Path) -> None:
 def test_each_library_has_its_rooms(library: str) -> None:
     users = {room(path) for path in modules() if library in imports(path)}
     assert users <= ONLY[library]
+
+
+def test_only_the_settings_read_the_environment() -> None:
+    readers = {
+        room(path)
+        for path in modules()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv")
+    }
+    assert readers == {"settings"}
 
 
 def test_a_broad_except_stands_only_where_the_design_names_it() -> None:

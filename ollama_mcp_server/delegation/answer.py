@@ -34,7 +34,7 @@ class Answer:
         self.tool_calls += message.get("tool_calls") or ()
         self.logprobs += part.get("logprobs") or ()
         if is_final(part):
-            self.final = part
+            self.final = dict(part)
 
     @property
     def done_reason(self) -> str:
@@ -74,6 +74,7 @@ async def ask(
     except OllamaMCPError as error:
         error.details.update(_said(answer))
         raise
+    answer.final.setdefault("model", body["model"])
     return answer
 
 
@@ -102,12 +103,14 @@ async def _collect(
     async with aclosing(client.stream(path, body, waiting=progress.update)) as parts:
         async for part in parts:
             answer.add(part)
+            if is_final(part):
+                continue  # it counts the tokens, and is none
             tokens += 1
             now = time.monotonic()
             began = began or now
             rate = f", {(tokens - 1) / (now - began):.0f} tokens/s" if now - began > 0.5 else ""
             phase = "writing" if answer.content or not answer.thinking else "thinking"
-            progress.update(f"{phase}: {tokens} tokens{rate}", tokens)
+            progress.update(f"{phase}: token {tokens}{rate}", tokens)
 
 
 def _said(answer: Answer) -> dict[str, Any]:

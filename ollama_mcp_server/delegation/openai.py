@@ -163,7 +163,7 @@ def take_forced_call(answer: Answer) -> bool:
     return True
 
 
-def to_completion(answer: Answer, model: str, warnings: list[str]) -> dict[str, Any]:
+def to_completion(answer: Answer, warnings: list[str]) -> dict[str, Any]:
     """Return OpenAI's `chat.completion` object for an answer."""
     calls = [
         {
@@ -203,7 +203,7 @@ def to_completion(answer: Answer, model: str, warnings: list[str]) -> dict[str, 
         "id": f"chatcmpl-{uuid.uuid4().hex[:24]}",
         "object": "chat.completion",
         "created": int(time.time()),
-        "model": answer.final.get("model") or model,
+        "model": answer.final.get("model"),
         "choices": [choice],
         "usage": usage,
     }

@@ -1,6 +1,7 @@
 """How an answer is shown: the text for hosts that read text, the object for those that do not."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from fastmcp import Context
@@ -10,6 +11,7 @@ from ..app import App
 from ..daemon.options import Options
 from ..daemon.results import ChatAnswer, Result, Usage, meta
 from ..delegation.answer import Answer, ask, waiting_phase
+from ..delegation.choice import choose, needs_of
 
 
 def usage(final: dict[str, Any], context: int | None = None) -> Usage:
@@ -21,6 +23,16 @@ def usage(final: dict[str, Any], context: int | None = None) -> Usage:
     )
 
 
+async def named(app: App, model: str | None, needs: Sequence[str]) -> tuple[str, list[str]]:
+    """Return the model of a call: the caller's, else a chosen one with a note that says so."""
+    if model:
+        return model, []
+    choice = await choose(
+        app.catalog, needs, app.settings.model, local=app.client.address.is_loopback
+    )
+    return choice.model, [f"no model was named; {choice.model} answered: {choice.why}"]
+
+
 async def ask_model(
     ctx: Context, path: str, body: dict[str, Any], options: Options | None, timeout: int | None
 ) -> tuple[Answer, list[str]]:
@@ -30,9 +42,10 @@ async def ask_model(
     """
     app = App.of(ctx)
     body = {name: value for name, value in body.items() if value is not None}
+    body["model"], notes = await named(app, body.get("model"), needs_of(body))
     if options:
         body["options"] = options.sent()
-    warnings = option_warnings(options) + thinking_with_format(body)
+    warnings = notes + option_warnings(options) + thinking_with_format(body)
     look = waiting_phase(body["model"], app.catalog.is_loaded)
     async with app.progress(ctx, f"asking {body['model']}", look) as progress:
         answer = await ask(app.client, path, body, progress=progress, timeout_ms=timeout)
@@ -40,14 +53,14 @@ async def ask_model(
 
 
 def chat_result(
-    answer: Answer, model: str, options: Options | None, warnings: list[str], **extra: Any
+    answer: Answer, options: Options | None, warnings: list[str], **extra: Any
 ) -> ToolResult:
     """Return the result of a chat or a completion; `extra` goes to `_meta`."""
     said = ChatAnswer(
         content=answer.content,
         thinking=answer.thinking or None,
         tool_calls=answer.tool_calls or None,
-        model=str(answer.final.get("model") or model),
+        model=str(answer.final.get("model")),
         done_reason=answer.done_reason,
         usage=usage(answer.final, options.num_ctx if options else None),
         warnings=[*warnings, *remarks(answer)] or None,

@@ -153,7 +153,7 @@ class Call(Given):
 class Message(Given):
     """A message of a chat (`api.Message` in Ollama)."""
 
-    role: Literal["system", "user", "assistant", "tool"]
+    role: Literal["system", "user", "assistant", "tool"] = "user"
     content: str = ""
     images: list[Image] | None = Field(None, description="base64 or data: URIs.")
     thinking: str | None = Field(None, json_schema_extra={"hidden": True})
@@ -174,6 +174,13 @@ Model = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1),
     Field(description="Model name, as in ollama_list: qwen3:8b."),
+]
+OptionalModel = Annotated[
+    Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)] | None,
+    Field(
+        description="Model name, as in ollama_list: qwen3:8b. Default: the configured one, else "
+        "one that is loaded, else the largest that fits."
+    ),
 ]
 Messages = Annotated[
     list[Message],

@@ -15,8 +15,8 @@ from ._arguments import (
     KeepAlive,
     Logprobs,
     Messages,
-    Model,
     ModelOptions,
+    OptionalModel,
     Shift,
     Think,
     Timeout,
@@ -34,8 +34,8 @@ from ._hints import ASKS
 )
 async def ollama_chat(
     ctx: Context,
-    model: Model,
     messages: Messages,
+    model: OptionalModel = None,
     tools: ChatTools = None,
     format: Format = None,
     options: ModelOptions = None,
@@ -70,4 +70,4 @@ async def ollama_chat(
         "_debug_render_only": debug_render_only,
     }
     answer, warnings = await ask_model(ctx, "/api/chat", body, options, timeout)
-    return chat_result(answer, model, options, warnings)
+    return chat_result(answer, options, warnings)

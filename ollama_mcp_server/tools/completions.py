@@ -20,7 +20,7 @@ from ._arguments import (
     Call,
     ChatTools,
     Given,
-    Model,
+    OptionalModel,
     TopLogprobs,
     from_json,
     shown,
@@ -43,7 +43,7 @@ class OpenAIMessage(Given):
 
     model_config = ConfigDict(extra="ignore")  # OpenAI's clients send more than is of use
 
-    role: Literal["system", "developer", "user", "assistant", "tool"]
+    role: Literal["system", "developer", "user", "assistant", "tool"] = "user"
     content: Annotated[
         Any,
         BeforeValidator(to_content),
@@ -83,7 +83,6 @@ class Completion(Result):
 )
 async def chat_completion(
     ctx: Context,
-    model: Model,
     messages: Annotated[
         list[OpenAIMessage],
         BeforeValidator(from_json),
@@ -93,6 +92,7 @@ async def chat_completion(
             '"Hi"}]. Pictures as image_url parts with data: URIs.',
         ),
     ],
+    model: OptionalModel = None,
     temperature: Annotated[
         float | None, Field(ge=0, le=2, description="0 to 2; default the model's.")
     ] = None,
@@ -198,9 +198,7 @@ async def chat_completion(
     answer, noted = await ask_model(ctx, "/api/chat", body, options, timeout)
     if forced and not openai.take_forced_call(answer):
         warnings.append("the call was cut before its end; raise max_tokens")
-    completion = openai.to_completion(
-        answer, model, [*warnings, *noted, *remarks(answer, "max_tokens")]
-    )
+    completion = openai.to_completion(answer, [*warnings, *noted, *remarks(answer, "max_tokens")])
     return ToolResult(
         content=json.dumps(completion, ensure_ascii=False),
         structured_content=completion,

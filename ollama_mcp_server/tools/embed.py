@@ -10,8 +10,17 @@ from ..app import App
 from ..daemon.results import Embedding, Usage, meta
 from ..delegation.answer import deadline, waiting_phase
 from ..schemas import published
-from ._answers import option_warnings, result
-from ._arguments import HIDDEN, TEXTS, KeepAlive, Model, ModelOptions, Timeout, shown, to_texts
+from ._answers import named, option_warnings, result
+from ._arguments import (
+    HIDDEN,
+    TEXTS,
+    KeepAlive,
+    ModelOptions,
+    OptionalModel,
+    Timeout,
+    shown,
+    to_texts,
+)
 from ._hints import ASKS
 
 #: Vectors are given to this many significant digits: more than float32 holds would be noise.
@@ -28,10 +37,10 @@ MAX_NUMBERS = 40_000
 )
 async def ollama_embed(
     ctx: Context,
-    model: Model,
     input: Annotated[
         Any, BeforeValidator(to_texts), shown(TEXTS, "A text, or a list of texts: one vector each.")
     ],
+    model: OptionalModel = None,
     dimensions: Annotated[
         int | None,
         Field(
@@ -60,6 +69,7 @@ async def ollama_embed(
     pays for: send few texts a call. Returns embeddings in the order of the input.
     """
     app = App.of(ctx)
+    model, notes = await named(app, model, ["embedding"])
     given = {
         "dimensions": dimensions,
         "keep_alive": keep_alive,
@@ -77,7 +87,7 @@ async def ollama_embed(
             answer = await app.client.request("POST", "/api/embed", body, waiting=progress.update)
     vectors = [[float(f"{x:.{DIGITS}g}") for x in vector] for vector in answer["embeddings"]]
     length = len(vectors[0]) if vectors else 0
-    warnings = option_warnings(options)
+    warnings = notes + option_warnings(options)
     if len(vectors) * length > MAX_NUMBERS:
         kept = max(1, MAX_NUMBERS // length)
         warnings.append(

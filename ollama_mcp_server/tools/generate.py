@@ -16,8 +16,8 @@ from ._arguments import (
     Images,
     KeepAlive,
     Logprobs,
-    Model,
     ModelOptions,
+    OptionalModel,
     Shift,
     Think,
     Timeout,
@@ -35,8 +35,8 @@ from ._hints import ASKS
 )
 async def ollama_generate(
     ctx: Context,
-    model: Model,
     prompt: Annotated[str, Field(description="The task or text; empty loads the model.")],
+    model: OptionalModel = None,
     system: Annotated[
         str | None,
         Field(
@@ -107,4 +107,4 @@ async def ollama_generate(
     }
     answer, warnings = await ask_model(ctx, "/api/generate", body, options, timeout)
     extra = {} if context is None else {"context": answer.final.get("context")}
-    return chat_result(answer, model, options, warnings, **extra)
+    return chat_result(answer, options, warnings, **extra)

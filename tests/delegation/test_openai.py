@@ -114,14 +114,14 @@ def test_a_forced_call_that_was_cut_stays_text() -> None:
       "tool_calls")],
 )  # fmt: skip
 def test_finish_reason(answer: Answer, reason: str) -> None:
-    assert openai.to_completion(answer, "m", [])["choices"][0]["finish_reason"] == reason
+    assert openai.to_completion(answer, [])["choices"][0]["finish_reason"] == reason
 
 
 def test_the_completion_object() -> None:
     answer = Answer("Hi", "hm", [{"function": {"name": "f", "arguments": {"x": "é"}}}], [{"t": 1}],
                     {"model": "m", "prompt_eval_count": 3, "eval_count": 2,
                      "prompt_eval_cached_count": 1})  # fmt: skip
-    completion = openai.to_completion(answer, "asked", [])
+    completion = openai.to_completion(answer, [])
     message = completion["choices"][0]["message"]
     assert completion["object"] == "chat.completion"
     assert completion["usage"] == {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5,
