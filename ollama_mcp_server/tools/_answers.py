@@ -9,9 +9,10 @@ from fastmcp.tools import ToolResult
 
 from ..app import App
 from ..daemon.options import Options
-from ..daemon.results import ChatAnswer, Result, Usage, meta
+from ..daemon.results import ChatAnswer, Done, Result, Usage, meta
 from ..delegation.answer import Answer, ask, waiting_phase
 from ..delegation.choice import choose, needs_of
+from ..delegation.transfer import Transfer
 
 
 def usage(final: dict[str, Any], context: int | None = None) -> Usage:
@@ -117,3 +118,16 @@ def thinking_with_format(body: dict[str, Any]) -> list[str]:
         del body["think"]
         return ["think: false was left out: with a format it can switch the schema off"]
     return []
+
+
+def given(**fields: Any) -> dict[str, Any]:
+    """Return a request with those fields that the caller gave."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def moved_result(model: str, moved: Transfer, text: str) -> ToolResult:
+    """Return the result of a pull, push or create that came to its end."""
+    layers = list(moved.totals)
+    size = f" ({moved.total / 1e6:,.0f} MB in {len(layers)} layers)" if layers else ""
+    said = Done(model=model, status=moved.status, bytes=moved.total or None, layers=layers or None)
+    return result(said, text + size)

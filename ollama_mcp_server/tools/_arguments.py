@@ -1,13 +1,5 @@
-"""Argument types that several tools share: what each accepts, and how it is told.
+"""Argument types that several tools share: what each accepts, and how it is told."""
 
-Many hosts write an object as a JSON string, and so do the clients of other Ollama servers: where
-an object or a list is wanted, its JSON text does as well.
-"""
-
-import base64
-import binascii
-import json
-import re
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -21,9 +13,7 @@ from pydantic import (
 from pydantic.config import JsonDict
 
 from ..daemon.options import Options
-
-_DURATION = re.compile(r"-?(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+")
-
+from ._reading import from_json, to_format, to_image, to_keep_alive, to_think, to_tool
 
 #: Schemas that several arguments have.
 OBJECTS = {"type": "array", "items": {"type": "object"}}
@@ -33,93 +23,6 @@ TEXTS = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "stri
 def shown(schema: dict[str, Any], description: str) -> WithJsonSchema:
     """Publish an argument with this schema, whatever type it is checked against."""
     return WithJsonSchema({**schema, "description": description})
-
-
-def from_json(value: Any) -> Any:
-    """Return what a JSON text for an object or a list says; anything else as it is."""
-    if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
-        try:
-            return json.loads(value)
-        except ValueError as error:
-            raise ValueError(f"is not valid JSON: {error}") from None
-    return value
-
-
-def to_format(value: Any) -> Any:
-    """Return None for free text, "json" for JSON mode, or a JSON Schema."""
-    value = from_json(value)
-    if value is None or isinstance(value, dict) or value == "json":
-        return value or None
-    if value in ("", "markdown", "text"):
-        return None
-    raise ValueError('must be "json", "markdown" or a JSON Schema object')
-
-
-def to_keep_alive(value: Any) -> Any:
-    """Return seconds, or a duration as Go writes it."""
-    if isinstance(value, str) and re.fullmatch(r"-?\d+", value):
-        return int(value)
-    if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
-        return value
-    if isinstance(value, str) and _DURATION.fullmatch(value):
-        return value
-    raise ValueError('must be a duration such as "10m", a number of seconds, 0 or -1')
-
-
-def to_think(value: Any) -> Any:
-    """Return a boolean or a level."""
-    if isinstance(value, str) and value.lower() in ("true", "false"):
-        return value.lower() == "true"
-    if value is None or (isinstance(value, bool | str) and value != ""):
-        return value
-    raise ValueError('must be true, false or a level such as "low", "medium", "high"')
-
-
-def to_texts(value: Any) -> Any:
-    """Return one text, or a list of texts, as a list."""
-    if value is None:
-        return None
-    value = from_json(value) if isinstance(value, str) and value.lstrip()[:1] == "[" else value
-    texts = [value] if isinstance(value, str) else value
-    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        raise ValueError("must be text, or a list of texts")
-    if not texts:
-        raise ValueError("must hold at least one text")
-    return texts
-
-
-def to_image(value: Any) -> str:
-    """Return a picture's plain base64; a `data:` prefix is taken off."""
-    text = value if isinstance(value, str) else ""
-    if text.startswith("data:"):
-        text = text.partition(",")[2]
-    text = "".join(text.split())
-    try:
-        if not base64.b64decode(text, validate=True):
-            raise ValueError("is empty")
-    except binascii.Error:
-        raise ValueError("must be base64 or a data: URI; paths and URLs are not read") from None
-    return text
-
-
-def to_tool(value: Any) -> Any:
-    """Return a tool as Ollama wants it; a bare function, or an MCP tool, is put in its form."""
-    value = from_json(value)
-    if not isinstance(value, dict):
-        raise ValueError("must be an object with a function")
-    function = value.get("function", value)
-    if not isinstance(function, dict) or not isinstance(function.get("name"), str):
-        raise ValueError(
-            'needs function.name, as in {"type": "function", "function": '
-            '{"name": "get_weather", "parameters": {"type": "object"}}}'
-        )
-    if "inputSchema" in function:
-        function = {k: v for k, v in function.items() if k != "inputSchema"} | {
-            "parameters": function["inputSchema"]
-        }
-    if not isinstance(function.get("parameters", {}), dict):
-        raise ValueError("function.parameters must be a JSON Schema object")
-    return {"type": "function", **(value if "function" in value else {}), "function": function}
 
 
 Image = Annotated[str, BeforeValidator(to_image)]
@@ -180,6 +83,13 @@ OptionalModel = Annotated[
     Field(
         description="Model name, as in ollama_list: qwen3:8b. Default: the configured one, else "
         "one that is loaded, else the largest that fits."
+    ),
+]
+Insecure = Annotated[
+    bool | None,
+    Field(
+        description="true allows a registry over plain http, or "
+        "with a certificate that does not verify."
     ),
 ]
 Messages = Annotated[

@@ -22,12 +22,10 @@ from ._arguments import (
     Given,
     OptionalModel,
     TopLogprobs,
-    from_json,
     shown,
-    to_texts,
-    to_think,
 )
 from ._hints import ASKS
+from ._reading import from_json, to_texts, to_think
 
 
 def to_content(value: Any) -> Any:

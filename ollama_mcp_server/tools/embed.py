@@ -11,17 +11,9 @@ from ..daemon.results import Embedding, Usage, meta
 from ..delegation.answer import deadline, waiting_phase
 from ..schemas import published
 from ._answers import named, option_warnings, result
-from ._arguments import (
-    HIDDEN,
-    TEXTS,
-    KeepAlive,
-    ModelOptions,
-    OptionalModel,
-    Timeout,
-    shown,
-    to_texts,
-)
+from ._arguments import HIDDEN, TEXTS, KeepAlive, ModelOptions, OptionalModel, Timeout, shown
 from ._hints import ASKS
+from ._reading import to_texts
 
 #: Vectors are given to this many significant digits: more than float32 holds would be noise.
 DIGITS = 7

@@ -1,4 +1,4 @@
-"""Change the library: pull, create, delete, copy, push."""
+"""Change the library: pull, create, delete."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,21 +11,15 @@ from pydantic import BeforeValidator, Field
 from ..app import App
 from ..daemon.results import Done
 from ..delegation.answer import deadline
-from ..delegation.transfer import Transfer, transfer
+from ..delegation.transfer import transfer
 from ..errors import InvalidArgument
 from ..schemas import published
-from ._answers import result
-from ._arguments import HIDDEN, OBJECTS, Message, Model, ModelOptions, Timeout, from_json, shown
+from ._answers import given, moved_result, result
+from ._arguments import HIDDEN, OBJECTS, Insecure, Message, Model, ModelOptions, Timeout, shown
 from ._confirm import confirmed
-from ._hints import DESTROYS, FETCHES, PUBLISHES, REPLACES
+from ._hints import DESTROYS, FETCHES, REPLACES
+from ._reading import from_json
 
-Insecure = Annotated[
-    bool | None,
-    Field(
-        description="true allows a registry over plain http, or "
-        "with a certificate that does not verify."
-    ),
-]
 Digests = Annotated[dict[str, str] | None, BeforeValidator(from_json)]
 
 
@@ -55,12 +49,12 @@ async def ollama_pull(
             moved = await transfer(
                 app.client,
                 "/api/pull",
-                _given(model=model, insecure=insecure),
+                given(model=model, insecure=insecure),
                 progress=progress,
                 disk=disk,
             )
     app.catalog.forget()
-    return _done(model, moved, f"{model} is installed")
+    return moved_result(model, moved, f"{model} is installed")
 
 
 @tool(title="Create a model", annotations=REPLACES, tags={"models"}, output_schema=published(Done))
@@ -134,7 +128,7 @@ async def ollama_create(
     `from` has to be pulled. Returns status success.
     """
     app = App.of(ctx)
-    body = _given(
+    body = given(
         model=model,
         system=system,
         template=template,
@@ -162,7 +156,7 @@ async def ollama_create(
         with deadline(timeout):
             moved = await transfer(app.client, "/api/create", body, progress=progress)
     app.catalog.forget()
-    return _done(model, moved, f"{model} is created")
+    return moved_result(model, moved, f"{model} is created")
 
 
 @tool(title="Delete a model", annotations=DESTROYS, tags={"models"}, output_schema=published(Done))
@@ -188,55 +182,6 @@ async def ollama_delete(ctx: Context, model: Model) -> ToolResult | InputRequire
     return result(Done(model=model, status="success"), f"{model} is deleted")
 
 
-@tool(title="Copy a model", annotations=REPLACES, tags={"publish"}, output_schema=published(Done))
-async def ollama_copy(
-    ctx: Context,
-    source: Annotated[str, Field(min_length=1, description="Installed model: qwen3:8b.")],
-    destination: Annotated[str, Field(min_length=1, description="New name: me/qwen3:8b.")],
-) -> ToolResult:
-    """Give an installed model a second name.
-
-    Use before ollama_push, whose model must be named after its registry or user; to change a
-    model's prompt or parameters use ollama_create. Takes no disk: the weights are shared. A model
-    that has the destination's name is replaced. Returns status success.
-    """
-    app = App.of(ctx)
-    await app.client.request("POST", "/api/copy", {"source": source, "destination": destination})
-    app.catalog.forget()
-    return result(
-        Done(model=destination, status="success", source=source),
-        f"{source} is also {destination} now",
-    )
-
-
-@tool(
-    title="Push a model to a registry",
-    annotations=PUBLISHES,
-    tags={"publish"},
-    output_schema=published(Done),
-)
-async def ollama_push(
-    ctx: Context,
-    model: Model,
-    insecure: Insecure = None,
-    timeout: Timeout = None,
-) -> ToolResult:
-    """Upload a model to the registry that its name begins with, where others can get it.
-
-    Use only when the user wants it published: what leaves this machine cannot be called back, and
-    a model of that name there is replaced. Name it user/model first, with ollama_copy. Needs the
-    network and, for ollama.com, a sign-in (an error gives the address); takes minutes, with
-    progress, and stops when cancelled. Returns status success and bytes.
-    """
-    app = App.of(ctx)
-    async with app.progress(ctx, f"pushing {model}") as progress:
-        with deadline(timeout):
-            moved = await transfer(
-                app.client, "/api/push", _given(model=model, insecure=insecure), progress=progress
-            )
-    return _done(model, moved, f"{model} is published")
-
-
 async def models_folder(app: App) -> Path | None:
     """Return the folder where a local daemon keeps its models, or None where it cannot be known.
 
@@ -251,14 +196,3 @@ async def models_folder(app: App) -> Path | None:
             if line.startswith("FROM /") and folder.is_dir():
                 return folder
     return None
-
-
-def _given(**fields: Any) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value is not None}
-
-
-def _done(model: str, moved: Transfer, text: str) -> ToolResult:
-    layers = list(moved.totals)
-    size = f" ({moved.total / 1e6:,.0f} MB in {len(layers)} layers)" if layers else ""
-    said = Done(model=model, status=moved.status, bytes=moved.total or None, layers=layers or None)
-    return result(said, text + size)

@@ -1,0 +1,65 @@
+"""Let others have a model: copy it under the name of its registry, push it there."""
+
+from typing import Annotated
+
+from fastmcp import Context
+from fastmcp.tools import ToolResult, tool
+from pydantic import Field
+
+from ..app import App
+from ..daemon.results import Done
+from ..delegation.answer import deadline
+from ..delegation.transfer import transfer
+from ..schemas import published
+from ._answers import given, moved_result, result
+from ._arguments import Insecure, Model, Timeout
+from ._hints import PUBLISHES, REPLACES
+
+
+@tool(title="Copy a model", annotations=REPLACES, tags={"publish"}, output_schema=published(Done))
+async def ollama_copy(
+    ctx: Context,
+    source: Annotated[str, Field(min_length=1, description="Installed model: qwen3:8b.")],
+    destination: Annotated[str, Field(min_length=1, description="New name: me/qwen3:8b.")],
+) -> ToolResult:
+    """Give an installed model a second name.
+
+    Use before ollama_push, whose model must be named after its registry or user; to change a
+    model's prompt or parameters use ollama_create. Takes no disk: the weights are shared. A model
+    that has the destination's name is replaced. Returns status success.
+    """
+    app = App.of(ctx)
+    await app.client.request("POST", "/api/copy", {"source": source, "destination": destination})
+    app.catalog.forget()
+    return result(
+        Done(model=destination, status="success", source=source),
+        f"{source} is also {destination} now",
+    )
+
+
+@tool(
+    title="Push a model to a registry",
+    annotations=PUBLISHES,
+    tags={"publish"},
+    output_schema=published(Done),
+)
+async def ollama_push(
+    ctx: Context,
+    model: Model,
+    insecure: Insecure = None,
+    timeout: Timeout = None,
+) -> ToolResult:
+    """Upload a model to the registry that its name begins with, where others can get it.
+
+    Use only when the user wants it published: what leaves this machine cannot be called back, and
+    a model of that name there is replaced. Name it user/model first, with ollama_copy. Needs the
+    network and, for ollama.com, a sign-in (an error gives the address); takes minutes, with
+    progress, and stops when cancelled. Returns status success and bytes.
+    """
+    app = App.of(ctx)
+    async with app.progress(ctx, f"pushing {model}") as progress:
+        with deadline(timeout):
+            moved = await transfer(
+                app.client, "/api/push", given(model=model, insecure=insecure), progress=progress
+            )
+    return moved_result(model, moved, f"{model} is published")
