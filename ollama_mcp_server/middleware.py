@@ -1,15 +1,17 @@
 """What surrounds every tool call: names of peers accepted, errors made readable, calls counted."""
 
 import difflib
+import inspect
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import mcp_types
 import pydantic
 from fastmcp.exceptions import NotFoundError, ToolError, ValidationError
 from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
-from fastmcp.tools import ToolResult
+from fastmcp.tools import FunctionTool, Tool, ToolResult
 from mcp import MCPError
 
 from .app import App
@@ -20,8 +22,9 @@ logger = logging.getLogger(__name__)
 
 #: Arguments under the names that Ollama's older API and other servers give them.
 RENAMED = {"name": "model", "_debug_render_only": "debug_render_only", "input_text": "input"}
-#: Arguments that mean nothing here: the daemon is always asked to stream.
-IGNORED = ("stream",)
+#: Arguments of other servers that mean nothing to tools that lack them: the daemon is always asked
+#: to stream, and each result has its text and its object.
+IGNORED = ("stream", "format", "timeout")
 #: Of several faults, this many are told.
 MAX_FAULTS = 3
 
@@ -31,18 +34,18 @@ Call = MiddlewareContext[mcp_types.CallToolRequestParams]
 class Calls(Middleware):
     """The one middleware around tool calls."""
 
-    def __init__(self, app: App, arguments: Mapping[str, list[str]]) -> None:
-        """Surround the calls of `app`; `arguments` names what each tool lists."""
+    def __init__(self, app: App, tools: Mapping[str, "Arguments"]) -> None:
+        """Surround the calls of `app` to `tools`, whose arguments are given by name of tool."""
         self.app = app
-        self.arguments = arguments
+        self.tools = tools
 
     async def on_call_tool(
         self, context: Call, call_next: CallNext[mcp_types.CallToolRequestParams, ToolResult]
     ) -> ToolResult:
         """Run the call; every failure becomes a result with a text and a structured error."""
         name = context.message.name
-        known = self.arguments.get(name, [])
-        given = accepted(context.message.arguments or {}, known)
+        known = self.tools.get(name, Arguments())
+        given = accepted(context.message.arguments or {}, known.accepted)
         if given != context.message.arguments:
             message = context.message.model_copy(update={"arguments": given})
             context = context.copy(message=message)
@@ -53,7 +56,7 @@ class Calls(Middleware):
             await self.app.catalog.explain(error)
             return failure(error)
         except ValidationError as error:
-            return failure(InvalidArgument(faults(name, error.__cause__, known)))
+            return failure(InvalidArgument(faults(name, error.__cause__, known.listed)))
         except NotFoundError:
             raise await self._unknown_tool(context, name) from None
         except MCPError:
@@ -91,7 +94,22 @@ class Calls(Middleware):
         return MCPError(code=mcp_types.INVALID_PARAMS, message=told, data={"nearest": near})
 
 
-def accepted(arguments: dict[str, Any], known: list[str]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Arguments:
+    """The names of a tool's arguments: those in its schema, and all that it accepts."""
+
+    listed: list[str] = field(default_factory=list)
+    accepted: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, tool: Tool) -> "Arguments":
+        """Return the names of a tool's arguments."""
+        listed = list(tool.parameters.get("properties", {}))
+        own = inspect.signature(tool.fn).parameters if isinstance(tool, FunctionTool) else ()
+        return cls(listed, frozenset([*listed, *own]))
+
+
+def accepted(arguments: dict[str, Any], known: Collection[str]) -> dict[str, Any]:
     """Return a call's arguments under our names, without nulls and what has no meaning here."""
     renamed: dict[str, Any] = {}
     for name, value in arguments.items():

@@ -11,7 +11,7 @@ from fastmcp.tools import Tool
 from . import __version__, tools
 from .app import KEY, App
 from .discovery import discover
-from .middleware import Calls
+from .middleware import Arguments, Calls
 from .settings import Settings
 from .tools._hints import MEMORY
 
@@ -48,7 +48,7 @@ def build_server(app: App) -> FastMCP[Any]:
         finally:
             await app.aclose()
 
-    arguments: dict[str, list[str]] = {}
+    arguments: dict[str, Arguments] = {}
     server: FastMCP[Any] = FastMCP(
         "ollama-mcp-server",
         INSTRUCTIONS,
@@ -66,7 +66,7 @@ def build_server(app: App) -> FastMCP[Any]:
                 app.hidden[component.name] = reason
                 continue
             schemas[component.name] = component.parameters
-            arguments[component.name] = list(component.parameters.get("properties", {}))
+            arguments[component.name] = Arguments.of(component)
             server.add_tool(component)
     known = {"all", *TOOLSETS, *schemas, *app.hidden}
     if wrong := [name for name in app.settings.toolsets if name not in known]:

@@ -102,6 +102,12 @@ def test_ones_own_name_wins() -> None:
     assert accepted({"name": "x"}, ["name"]) == {"name": "x"}
 
 
+async def test_arguments_of_other_servers_do_no_harm(client: Caller) -> None:
+    result = await client.call("ollama_list", format="json", timeout=60000)
+    assert not result.is_error, text(result)
+    assert not (await client.call("ollama_show", name=CHAT, format="markdown")).is_error
+
+
 async def test_strings_do_for_objects(client: Caller, daemon: FakeOllama) -> None:
     """As rawveg/ollama-mcp takes them."""
     result = await client.call(
