@@ -29,8 +29,6 @@ class App:
     settings: Settings
     #: Tools left out of the list, and the words that say how to get them.
     hidden: dict[str, str] = field(default_factory=dict)
-    #: Calls under way, which a shutdown over HTTP lets end.
-    calls: int = 0
 
     @classmethod
     def of(cls, ctx: Context) -> App:

@@ -37,12 +37,12 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     settings = read_settings(argv)
     quiet_the_frame(settings.log_level)
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=settings.log_level.upper(),
-        format="%(levelname)s %(name)s: %(message)s",
-    )
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every URL at INFO
+    level = settings.log_level.upper()
+    logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    # Other libraries log requests and answers at DEBUG, and httpx every URL at INFO.
+    logging.getLogger().setLevel("INFO" if settings.log_level == "debug" else level)
+    logging.getLogger("ollama_mcp_server").setLevel(level)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     serve(settings)
 
 
@@ -75,7 +75,8 @@ def serve(settings: Settings) -> None:
 
     app = App(settings)
     try:
-        server = build_server(app)
+        with transport.stdout_spared():
+            server = build_server(app)
     except ValueError as error:
         fail(str(error))
     gc.freeze()

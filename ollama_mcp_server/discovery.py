@@ -20,6 +20,8 @@ from .schemas import slimmed
 USER_PACKAGE = "ollama_mcp_user_tools"
 #: Told of each module that fails, and why.
 Complain = Callable[[str], None]
+#: Imports a module.
+Load = Callable[[], ModuleType]
 
 
 def discover(
@@ -31,31 +33,26 @@ def discover(
     takes a name already taken, is complained of and takes no other down.
     """
     taken: dict[str, str] = {}
-    for module in [*_modules(package, complain), *_files(folder, complain)]:
-        for component in sorted(extract_components(module), key=_line):
-            if _origin(component, module) != module.__name__:
-                continue  # imported from a module that offers it itself
-            key = component.key
-            if key in taken:
+    for name, load in [*_modules(package), *_files(folder, complain)]:
+        for component in _components(name, load, complain):
+            if component.key in taken:
                 complain(
-                    f"{module.__name__}: {component.name!r} is left out, "
-                    f"{taken[key]} has that name already"
+                    f"{name}: {component.name!r} is left out, "
+                    f"{taken[component.key]} has that name already"
                 )
                 continue
-            taken[key] = module.__name__
-            if isinstance(component, Tool):
-                component.parameters = slimmed(dereference_refs(component.parameters))
+            taken[component.key] = name
             yield component
 
 
-def _modules(package: ModuleType, complain: Complain) -> Iterator[ModuleType]:
+def _modules(package: ModuleType) -> Iterator[tuple[str, Load]]:
     for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda found: found.name):
         if not info.name.startswith("_"):
             name = f"{package.__name__}.{info.name}"
-            yield from _imported(name, partial(importlib.import_module, name), complain)
+            yield name, partial(importlib.import_module, name)
 
 
-def _files(folder: Path | None, complain: Complain) -> Iterator[ModuleType]:
+def _files(folder: Path | None, complain: Complain) -> Iterator[tuple[str, Load]]:
     if folder is None:
         return
     if not folder.is_dir():
@@ -63,7 +60,28 @@ def _files(folder: Path | None, complain: Complain) -> Iterator[ModuleType]:
         return
     for path in sorted(folder.glob("*.py")):
         if not path.name.startswith("_"):
-            yield from _imported(str(path), partial(_load, path), complain)
+            yield str(path), partial(_load, path)
+
+
+def _components(name: str, load: Load, complain: Complain) -> list[FastMCPComponent]:
+    """Return a module's own components, in their order; none if it cannot be used."""
+    try:
+        module = load()
+        own = [
+            component
+            for component in extract_components(module)
+            if _origin(component, module) == module.__name__  # not what it imports from another
+        ]
+        for component in own:
+            if isinstance(component, Tool):
+                component.parameters = slimmed(dereference_refs(component.parameters))
+    # Whatever a tool module does wrong, the other tools stay.
+    except (Exception, SystemExit) as error:  # noqa: BLE001
+        complain(
+            f"{name} could not be used, its tools are missing: {type(error).__name__}: {error}"
+        )
+        return []
+    return sorted(own, key=_line)
 
 
 def _load(path: Path) -> ModuleType:
@@ -75,18 +93,6 @@ def _load(path: Path) -> ModuleType:
     sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
-
-
-def _imported(
-    name: str, load: Callable[[], ModuleType], complain: Complain
-) -> Iterator[ModuleType]:
-    try:
-        yield load()
-    # Whatever a tool module does wrong, the other tools stay.
-    except Exception as error:  # noqa: BLE001
-        complain(
-            f"{name} could not be imported, its tools are missing: {type(error).__name__}: {error}"
-        )
 
 
 def _origin(component: FastMCPComponent, module: ModuleType) -> str:

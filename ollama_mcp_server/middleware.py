@@ -1,4 +1,4 @@
-"""What surrounds every tool call: names of peers accepted, errors made readable, calls counted."""
+"""What surrounds every tool call: names of peers accepted, errors made readable."""
 
 import difflib
 import inspect
@@ -49,7 +49,6 @@ class Calls(Middleware):
         if given != context.message.arguments:
             message = context.message.model_copy(update={"arguments": given})
             context = context.copy(message=message)
-        self.app.calls += 1
         try:
             return await call_next(context)
         except OllamaMCPError as error:
@@ -78,8 +77,6 @@ class Calls(Middleware):
                     "The server's log (stderr) has the details",
                 )
             )
-        finally:
-            self.app.calls -= 1
 
     async def _unknown_tool(self, context: Call, name: str) -> MCPError:
         """Return the protocol's own error (MCP, tools: -32602 for an unknown tool)."""

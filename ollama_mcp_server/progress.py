@@ -7,7 +7,6 @@ a beat that has nothing new adds a thousandth.
 """
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 
@@ -21,6 +20,7 @@ Look = Callable[[], Awaitable[str]]
 SPACING = 0.1  # seconds between two notes, at least
 BEAT = 4.0  # seconds between two notes, at most; hosts are promised one every 5 s
 FIRST_LOOK = 0.7  # seconds of silence before the daemon is asked what it is doing
+LOOK = 0.25  # seconds that it has to say so
 
 
 class Progress:
@@ -34,13 +34,18 @@ class Progress:
         self._total: float | None = None
         self._sent = 0.0
         self._changed = asyncio.Event()
+        self._pause = FIRST_LOOK if look else BEAT
         self._task: asyncio.Task[None] | None = None
-        self.started = time.monotonic()
 
     def update(self, message: str, value: float = 0.0, total: float | None = None) -> None:
         """Say how far the work is; costs nothing where nobody listens."""
         self._look = None  # from now on the work tells by itself
         self._message, self._value, self._total = message, value, total
+        self._changed.set()
+
+    def waits(self, message: str) -> None:
+        """Say what the work waits for, before it has begun to tell by itself."""
+        self._message, self._pause = message, FIRST_LOOK
         self._changed.set()
 
     async def __aenter__(self) -> "Progress":
@@ -66,18 +71,22 @@ class Progress:
             await self._send(self._report)  # the last state, so that even a short call has one
 
     async def _run(self, report: Report) -> None:
-        wait = FIRST_LOOK if self._look else BEAT
         while True:
+            pause, self._pause = self._pause, BEAT
             # not asyncio.wait_for, which before Python 3.12 can swallow a cancellation
-            with anyio.move_on_after(wait):
+            with anyio.move_on_after(pause):
                 await self._changed.wait()
-            if not self._changed.is_set() and (look := self._look):
-                phase = await look()
-                if self._look is look:  # the work may have begun to tell meanwhile
-                    self._message = phase
+            if not self._changed.is_set() and self._look:
+                await self._ask(self._look)
             await self._send(report)
             await asyncio.sleep(SPACING)
-            wait = BEAT
+
+    async def _ask(self, look: Look) -> None:
+        """Ask what the silent work waits for; a daemon that does not tell stops no beat."""
+        with anyio.move_on_after(LOOK):
+            phase = await look()
+            if self._look is look:  # the work may have begun to tell meanwhile
+                self._message = phase
 
     async def _send(self, report: Report) -> None:
         self._changed.clear()

@@ -4,7 +4,9 @@ A flag wins over the environment, the environment over the file
 `~/.config/ollama-mcp-server/config.toml`, the file over the default.
 """
 
+import json
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -59,7 +61,7 @@ class Settings(BaseSettings):
         validation_alias=_env("OLLAMA_CLOUD_BASE_URL", "cloud_url"),
         description="Where web search and web fetch are asked.",
     )
-    headers: dict[str, SecretStr] = Field(
+    headers: Annotated[dict[str, SecretStr], NoDecode] = Field(
         default_factory=dict,
         description='Extra headers for every request to the daemon, as JSON: {"X-Key": "…"}.',
     )
@@ -130,7 +132,10 @@ class Settings(BaseSettings):
         file = config_file()
         if not file.is_file():
             return init_settings, env_settings
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, file)
+        try:
+            return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, file)
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{file}: {error}") from error
 
     @field_validator("toolsets", "allowed_hosts", "allowed_origins", mode="before")
     @classmethod
@@ -139,6 +144,14 @@ class Settings(BaseSettings):
             return tuple(name for name in (part.strip() for part in value.split(",")) if name)
         return value
 
+    @field_validator("headers", mode="before")
+    @classmethod
+    def _object(cls, value: Any) -> Any:
+        try:
+            return json.loads(value) if isinstance(value, str) else value
+        except ValueError:
+            raise ValueError('must be JSON, such as {"X-Key": "secret"}') from None
+
     @field_validator("log_level", mode="before")
     @classmethod
     def _lower(cls, value: Any) -> Any:
@@ -146,7 +159,13 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _check(self) -> "Settings":
-        _ = self.address  # a wrong OLLAMA_HOST is said at start, not at the first call
+        # What is wrong is said at start, and not at the first call.
+        _ = self.address
+        parse_address(self.cloud_url, "OLLAMA_CLOUD_BASE_URL")
+        if self.proxy and not re.match(r"(https?|socks5h?)://[^/]", self.proxy):
+            raise ValueError("OLLAMA_MCP_PROXY must be an address such as http://proxy:3128")
+        if self.ca_file and not self.ca_file.is_file():
+            raise ValueError(f"OLLAMA_MCP_CA_FILE: there is no file {self.ca_file}")
         if self.auth_token and len(self.auth_token.get_secret_value()) < 16:
             raise ValueError(
                 "OLLAMA_MCP_AUTH_TOKEN: a token of fewer than 16 characters can be guessed; "

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import logging
 import os
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
@@ -16,6 +17,8 @@ import ollama
 from ..address import Address
 from ..errors import START_IT, DaemonError, QueueFull, translated
 from .refusals import refused
+
+logger = logging.getLogger(__name__)
 
 #: Longest line of a stream, in bytes; a longer one is garbage, or an attack on our memory.
 MAX_LINE = 64 * 2**20
@@ -107,6 +110,7 @@ class Client(ollama.AsyncClient):
             response = await self._client.request(
                 method, path, content=content if body is None else encode(body)
             )
+        logger.debug("%s %s: %s", method, path, response.status_code)
         if response.status_code >= 300:
             raise refused(
                 response.status_code, response.text, model=model, headers=response.headers
@@ -138,6 +142,7 @@ class Client(ollama.AsyncClient):
         model, part = _model(body), Part()
         with translated(self.address.url, self._unreachable):
             async with self._client.stream("POST", path, content=encode(body)) as response:
+                logger.debug("POST %s: %s", path, response.status_code)
                 if response.status_code >= 300:
                     await response.aread()
                     raise refused(

@@ -100,7 +100,7 @@ async def _collect(
     client: Client, path: str, body: Part, answer: Answer, progress: Progress
 ) -> None:
     tokens, began = 0, 0.0
-    async with aclosing(client.stream(path, body, waiting=progress.update)) as parts:
+    async with aclosing(client.stream(path, body, waiting=progress.waits)) as parts:
         async for part in parts:
             answer.add(part)
             if is_final(part):

@@ -76,7 +76,7 @@ async def ollama_embed(
     look = waiting_phase(model, app.catalog.is_loaded)
     async with app.progress(ctx, f"embedding with {model}", look) as progress:
         with deadline(timeout):
-            answer = await app.client.request("POST", "/api/embed", body, waiting=progress.update)
+            answer = await app.client.request("POST", "/api/embed", body, waiting=progress.waits)
     vectors = [[float(f"{x:.{DIGITS}g}") for x in vector] for vector in answer["embeddings"]]
     length = len(vectors[0]) if vectors else 0
     warnings = notes + option_warnings(options)
