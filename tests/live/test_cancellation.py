@@ -1,0 +1,233 @@
+"""Cancelling reaches the real runner: on each transport, in each era, in each phase of a call."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.testbed import cache, daemon, models, runner
+from tests.conftest import OUTSIDE
+from tests.wire import NEW, OLD, Call, Client, Http, HttpClient, Stdio, every, within
+
+pytestmark = pytest.mark.live
+
+COUNT = "1, 2, 3, 4, 5, 6,"
+#: Calls that write for many seconds on two cores.
+WRITING = {
+    "ollama_generate": {
+        "model": models.CHAT,
+        "prompt": COUNT,
+        "raw": True,
+        "options": {"temperature": 0, "num_predict": 1500},
+    },
+    "ollama_chat": {
+        "model": models.CHAT,
+        "messages": [{"role": "user", "content": f"Count: {COUNT}"}],
+        "options": {"temperature": 0, "num_predict": 1500},
+    },
+    "chat_completion": {
+        "model": models.CHAT,
+        "messages": [{"role": "user", "content": f"Count: {COUNT}"}],
+        "temperature": 0,
+        "max_tokens": 1500,
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def ollama(ollama_host: str) -> Iterator[daemon.Daemon]:
+    """A daemon of our own, whose runners nobody else gives work."""
+    version = OUTSIDE.get("OLLAMA_MCP_TESTBED_VERSION")
+    if not version:
+        pytest.skip("there is no test bed to start a daemon of our own")
+    with daemon.start(cache.folder(), version=version) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def ollama_pid(ollama: daemon.Daemon) -> int:
+    return ollama.pid
+
+
+@pytest.fixture(scope="module")
+def servers(
+    ollama: daemon.Daemon, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[tuple[str, str], Stdio | Http]]:
+    """A server for each era of stdio and one for HTTP."""
+    home = tmp_path_factory.mktemp("home")
+    with ThreadPoolExecutor() as pool:
+        starting = {
+            ("stdio", OLD[-1]): pool.submit(Stdio, home, era=OLD[-1], OLLAMA_HOST=ollama.url),
+            ("stdio", NEW): pool.submit(Stdio, home, OLLAMA_HOST=ollama.url),
+            ("http", NEW): pool.submit(Http, home, OLLAMA_HOST=ollama.url),
+        }
+    started = {way: future.result() for way, future in starting.items()}
+    yield started
+    for server in started.values():
+        server.__exit__()
+
+
+@pytest.fixture(params=every(), ids=lambda way: f"{way[0]}-{way[1]}")
+def peer(servers: Any, request: pytest.FixtureRequest) -> Client:
+    """A client on each transport in each era."""
+    if request.param == ("http", OLD[-1]):
+        return HttpClient(servers["http", NEW].url, OLD[-1])
+    return servers[request.param]
+
+
+def cancelled(call: Call, ollama_pid: int) -> float:
+    """Cancel a call at work; return the seconds until the runner is idle."""
+    assert not runner.is_idle(ollama_pid, 0.1), "the runner should be at work"
+    began = time.monotonic()
+    call.cancel()
+    told = time.monotonic() - began
+    return told + runner.wait_until_idle(ollama_pid, window=0.1)
+
+
+def works(peer: Client) -> None:
+    """Assert that the next call is answered at once."""
+    began = time.monotonic()
+    options = {"num_predict": 3}
+    said = peer.call("ollama_generate", model=models.CHAT, prompt="Hello", options=options)
+    assert not said.get("isError"), said
+    assert time.monotonic() - began < 5
+
+
+def test_a_cancel_while_it_writes_frees_the_runner_within_a_fifth_of_a_second(
+    peer: Client, ollama_pid: int
+) -> None:
+    calls = []
+
+    def attempt() -> float:
+        calls.append(peer.start("ollama_generate", WRITING["ollama_generate"]))
+        calls[-1].until("writing")
+        return cancelled(calls[-1], ollama_pid)
+
+    within(0.2, attempt)
+    works(peer)
+    for call in calls:
+        if isinstance(peer, Stdio):
+            assert not call.has_reply
+        elif not peer.is_new:
+            assert "error" in call.reply()
+
+
+@pytest.mark.parametrize("tool", ["ollama_chat", "chat_completion"])
+def test_so_does_a_cancel_of_the_other_tools_that_write(
+    tool: str, servers: Any, ollama_pid: int
+) -> None:
+    peer = servers["stdio", NEW]
+
+    def attempt() -> float:
+        call = peer.start(tool, WRITING[tool])
+        call.until("writing")
+        return cancelled(call, ollama_pid)
+
+    within(0.2, attempt)
+    works(peer)
+
+
+def test_a_cancel_while_it_reads_frees_the_runner_after_the_batch(
+    peer: Client, ollama_pid: int
+) -> None:
+    words = " ".join(f"w{number}" for number in range(480))  # some 1,800 tokens: seconds
+
+    def attempt() -> float:
+        prompt = f"{time.monotonic()} {words}"  # not one that the daemon has in its cache
+        options = {"num_batch": 32, "num_predict": 5}
+        arguments = {"model": models.CHAT, "prompt": prompt, "options": options}
+        call = peer.start("ollama_generate", arguments)
+        time.sleep(0.3)
+        until_busy(ollama_pid)
+        call.until("reading")
+        return cancelled(call, ollama_pid)
+
+    within(0.5, attempt)
+
+
+def test_a_cancel_while_the_model_loads_gives_the_load_up(peer: Client, ollama_pid: int) -> None:
+    def attempt() -> float:
+        peer.call("ollama_load", model=models.CHAT, keep_alive=0)
+        peer.call("ollama_load", model=models.EMBED, keep_alive=0)
+        wait_for(lambda: not runner.pids(ollama_pid))
+        call = peer.start("ollama_generate", WRITING["ollama_generate"])
+        wait_for(lambda: runner.pids(ollama_pid))
+        began = time.monotonic()
+        call.cancel()
+        with suppress(TimeoutError):  # it had loaded already, and stays: try again
+            wait_for(lambda: not runner.pids(ollama_pid), 2)
+        return time.monotonic() - began
+
+    within(2.0, attempt)
+    assert peer.call("ollama_ps")["structuredContent"]["models"] == []
+    works(peer)
+
+
+def test_a_cancelled_embedding_frees_the_runner(servers: Any, ollama_pid: int) -> None:
+    peer = servers["stdio", NEW]
+    texts = [f"{'word ' * 200}{number}" for number in range(200)]
+
+    def attempt() -> float:
+        call = peer.start("ollama_embed", {"model": models.EMBED, "input": texts})
+        time.sleep(0.3)
+        until_busy(ollama_pid)
+        took = cancelled(call, ollama_pid)
+        assert not call.has_reply
+        return took
+
+    within(2.0, attempt)
+
+
+def test_thirty_cancellations_leave_no_connection_behind(peer: Client, servers: Any) -> None:
+    server = servers["http", NEW] if isinstance(peer, HttpClient) else peer
+    works(peer)
+    before = sockets(server)
+    for _ in range(30):
+        call = peer.start("ollama_generate", WRITING["ollama_generate"])
+        call.until("writing")
+        call.cancel()
+    works(peer)
+    # one more may be kept for the next call, of those two that a call has to the daemon
+    wait_for(lambda: sockets(server) <= before + 1)
+    assert "Traceback" not in server.stderr
+
+
+def test_a_dropped_connection_of_the_older_era_cancels_nothing(
+    servers: Any, ollama_pid: int
+) -> None:
+    peer = HttpClient(servers["http", NEW].url, OLD[-1])
+    call = peer.start("ollama_generate", WRITING["ollama_generate"])
+    call.until("writing")
+    call.close()
+    time.sleep(0.3)
+    assert not runner.is_idle(ollama_pid, 0.1)
+    peer.cancel(call)
+    runner.wait_until_idle(ollama_pid, 2)
+
+
+def until_busy(ollama_pid: int) -> None:
+    wait_for(lambda: not runner.is_idle(ollama_pid, 0.05))
+
+
+def wait_for(condition: Any, timeout: float = 20) -> None:
+    """Wait until a condition holds; raises TimeoutError after `timeout` seconds."""
+    end = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError(f"not within {timeout} s")
+        time.sleep(0.005)
+
+
+def sockets(server: Stdio | Http) -> int:
+    """Return how many sockets a server has open."""
+    links = 0
+    for file in Path(f"/proc/{server.process.pid}/fd").iterdir():
+        with suppress(OSError):
+            links += "socket:" in str(file.readlink())
+    return links

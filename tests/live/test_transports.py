@@ -1,0 +1,157 @@
+"""The server over stdio and HTTP, in both eras, in raw JSON-RPC, with a real daemon behind it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.testbed import models, runner, wire
+from tests.wire import INT, NEW, OLD, TERM, Client, Http, HttpClient, Stdio, every, within
+
+pytestmark = pytest.mark.live
+
+CAPITAL = "What is the capital of France?"
+#: Writes for some twenty seconds on two cores.
+LONG = {"model": models.CHAT, "prompt": "1, 2, 3, 4, 5, 6,", "raw": True}
+LONG_OPTIONS = {"temperature": 0, "num_predict": 1500}
+
+
+@pytest.fixture(scope="module")
+def servers(
+    ollama_host: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[tuple[str, str], Stdio | Http]]:
+    """A server for each era of stdio and one for HTTP."""
+    home = tmp_path_factory.mktemp("home")
+    with ThreadPoolExecutor() as pool:
+        starting = {
+            ("stdio", OLD[-1]): pool.submit(Stdio, home, era=OLD[-1], OLLAMA_HOST=ollama_host),
+            ("stdio", NEW): pool.submit(Stdio, home, OLLAMA_HOST=ollama_host),
+            ("http", NEW): pool.submit(Http, home, OLLAMA_HOST=ollama_host),
+        }
+    started = {way: future.result() for way, future in starting.items()}
+    yield started
+    for server in started.values():
+        server.__exit__()
+
+
+@pytest.fixture(params=every(), ids=lambda way: f"{way[0]}-{way[1]}")
+def peer(servers: Any, request: pytest.FixtureRequest) -> Client:
+    """A client on each transport in each era."""
+    if request.param == ("http", OLD[-1]):
+        return HttpClient(servers["http", NEW].url, OLD[-1])
+    return servers[request.param]
+
+
+def test_each_kind_of_call_is_answered(peer: Client) -> None:
+    listed = peer.call("ollama_list")["structuredContent"]["models"]
+    assert {models.CHAT, models.EMBED} <= {model["name"] for model in listed}
+    shown = peer.call("ollama_show", model=models.EMBED)["structuredContent"]
+    assert shown["capabilities"] == ["embedding"]
+    loaded = peer.call("ollama_load", model=models.CHAT)["structuredContent"]
+    assert loaded["done_reason"] == "load"
+    running = peer.call("ollama_ps")["structuredContent"]
+    assert models.CHAT in [model["name"] for model in running["models"]]
+
+    messages = [{"role": "user", "content": CAPITAL}]
+    said = peer.call("ollama_generate", model=models.CHAT, prompt=CAPITAL)
+    assert "Paris" in said["structuredContent"]["content"]
+    assert "Paris" in said["content"][0]["text"]
+    said = peer.call("ollama_chat", model=models.CHAT, messages=messages)
+    assert "Paris" in said["structuredContent"]["content"]
+    said = peer.call("chat_completion", model=models.CHAT, messages=messages)
+    assert "Paris" in said["structuredContent"]["choices"][0]["message"]["content"]
+    vectors = peer.call("ollama_embed", model=models.EMBED, input=["one", "two"])
+    assert [len(v) for v in vectors["structuredContent"]["embeddings"]] == [384, 384]
+
+
+@pytest.mark.parametrize("peer", [("stdio", NEW), ("http", OLD[-1])], indirect=True, ids=str)
+def test_progress_increases_from_the_reading_of_the_prompt_to_its_last_word(peer: Client) -> None:
+    options = {"num_predict": 60, "num_batch": 16, "num_thread": 1, "temperature": 0}
+    # of its own for each client, or the daemon takes the prompt from its cache
+    prompt = f"{peer.era} {type(peer).__name__} " + " ".join(f"w{n}" for n in range(120))
+    arguments = {"model": models.CHAT, "prompt": prompt, "options": options}
+    call = peer.start("ollama_generate", arguments)
+    began, times, seen = time.monotonic(), [], 0
+    while not call.has_reply and time.monotonic() - began < 60:
+        if len(call.notes) > seen:
+            seen = len(call.notes)
+            times.append(time.monotonic())
+        time.sleep(0.005)
+    assert not call.result().get("isError"), call.result()
+    values = [note["progress"] for note in call.notes]
+    told = [note["message"].split()[0].rstrip(":") for note in call.notes]
+    assert all(later > earlier for earlier, later in pairwise(values)), values
+    phases = list(dict.fromkeys(told))
+    assert phases[-2:] == ["reading", "writing"], phases
+    assert set(phases) <= {"loading", "reading", "writing"}
+    assert max(later - earlier for earlier, later in pairwise([began, *times])) < 5
+    assert len(values) <= 10 * (times[-1] - began) + 2
+
+
+def test_while_the_daemon_says_nothing_there_is_a_note_every_five_seconds(
+    ollama_host: str, tmp_path: Path
+) -> None:
+    with (
+        wire.start(ollama_host, delay=6.5) as slow,
+        Http(tmp_path, OLLAMA_HOST=slow.url) as server,
+    ):
+        peers = [server, HttpClient(server.url, OLD[-1])]
+        arguments = {"model": models.CHAT, "prompt": CAPITAL}
+        began = time.monotonic()
+        calls = [peer.start("ollama_generate", arguments) for peer in peers]
+        for call in calls:
+            call.until("", 5 - (time.monotonic() - began))
+        time.sleep(5 - (time.monotonic() - began))
+        for call in calls:
+            assert not call.has_reply, "the daemon should have said nothing yet"
+            assert not call.result().get("isError")
+
+
+@pytest.mark.parametrize("number", [TERM, INT, None], ids=["SIGTERM", "SIGINT", "closed stdin"])
+def test_the_end_of_a_stdio_server_leaves_the_runner_idle(
+    number: int | None, ollama_host: str, ollama_pid: int, tmp_path: Path
+) -> None:
+    def attempt() -> float:
+        with Stdio(tmp_path, OLLAMA_HOST=ollama_host) as server:
+            server.start("ollama_generate", {**LONG, "options": LONG_OPTIONS}).until("writing")
+            assert not runner.is_idle(ollama_pid, 0.1)
+            took = server.end(number)
+            idle = runner.wait_until_idle(ollama_pid, window=0.1)
+            assert "Traceback" not in server.stderr
+            assert not server.has_orphans
+            return took + idle
+
+    within(1.0, attempt)
+
+
+def test_http_lets_a_running_generation_end_and_a_second_signal_stops_it(
+    ollama_host: str, ollama_pid: int, tmp_path: Path
+) -> None:
+    short = {**LONG, "options": {**LONG_OPTIONS, "num_predict": 250}}
+    with Http(tmp_path, OLLAMA_HOST=ollama_host) as server:
+        calls = [
+            peer.start("ollama_generate", short)
+            for peer in (server, HttpClient(server.url, OLD[-1]))
+        ]
+        for call in calls:
+            call.until("writing")
+        server.process.send_signal(TERM)
+        for call in calls:
+            assert call.result()["structuredContent"]["usage"]["completion_tokens"] == 250
+        assert server.wait() < 5
+        assert "Traceback" not in server.stderr
+
+    with Http(tmp_path, OLLAMA_HOST=ollama_host) as server:
+        server.start("ollama_generate", {**LONG, "options": LONG_OPTIONS}).until("writing")
+        server.process.send_signal(TERM)
+        time.sleep(0.3)
+        assert not runner.is_idle(ollama_pid, 0.1)
+        assert server.end(TERM) < 1
+        runner.wait_until_idle(ollama_pid, 2)
+        assert not server.has_orphans
