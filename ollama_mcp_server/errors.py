@@ -37,7 +37,7 @@ class OllamaMCPError(ToolError):
 
     code: ClassVar[str] = "internal"
     status: ClassVar[int] = 500
-    retryable: ClassVar[bool] = False
+    retryable: bool = False
 
     def __init__(self, message: str, hint: str = "", **details: Any) -> None:
         # The caller is told; the log needs no ERROR line for a caller's mistake.
@@ -147,6 +147,11 @@ def translated(host: str, hint: str = START_IT) -> Iterator[None]:
     try:
         yield
     except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            raise DaemonUnreachable(
+                f"the certificate of {host} is not trusted",
+                "Name the PEM file of its authority in OLLAMA_MCP_CA_FILE",
+            ) from error
         raise unreachable(host, hint) from error
     except httpx.ProxyError as error:
         raise DaemonUnreachable(

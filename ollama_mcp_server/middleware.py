@@ -25,6 +25,8 @@ RENAMED = {"name": "model", "_debug_render_only": "debug_render_only", "input_te
 #: Arguments of other servers that mean nothing to tools that lack them: the daemon is always asked
 #: to stream, and each result has its text and its object.
 IGNORED = ("stream", "format", "timeout")
+#: Arguments of other servers that have no counterpart, and what to give instead.
+INSTEAD = {"modelfile": "a Modelfile is not read: give from, system, parameters"}
 #: Of several faults, this many are told.
 MAX_FAULTS = 3
 
@@ -143,4 +145,5 @@ def _fault(error: Any, known: list[str]) -> str:
         return f"unknown field {where}"
     near = difflib.get_close_matches(where, known, 1, 0.6)
     told = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+    told = INSTEAD.get(where, told)
     return f"unknown argument {where} ({told})"

@@ -7,6 +7,8 @@ A flag wins over the environment, the environment over the file
 import json
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -162,7 +164,7 @@ class Settings(BaseSettings):
         # What is wrong is said at start, and not at the first call.
         _ = self.address
         parse_address(self.cloud_url, "OLLAMA_CLOUD_BASE_URL")
-        if self.proxy and not re.match(r"(https?|socks5h?)://[^/]", self.proxy):
+        if self.proxy and not re.match(r"https?://[^/]", self.proxy):
             raise ValueError("OLLAMA_MCP_PROXY must be an address such as http://proxy:3128")
         if self.ca_file and not self.ca_file.is_file():
             raise ValueError(f"OLLAMA_MCP_CA_FILE: there is no file {self.ca_file}")
@@ -190,6 +192,24 @@ def variable(field: str) -> str:
 def is_secret(field: str) -> bool:
     """Return whether a setting must not stand on a command line."""
     return "SecretStr" in str(Settings.model_fields[field].annotation)
+
+
+@contextmanager
+def bare_environment() -> Iterator[None]:
+    """Hide from a library, while it is imported, what says how to reach the network.
+
+    `import ollama` makes a client from OLLAMA_HOST and the proxy variables, and fails on spellings
+    that Ollama itself takes.
+    """
+    hidden = {
+        name: os.environ.pop(name)
+        for name in list(os.environ)
+        if name == "OLLAMA_HOST" or name.upper().endswith("_PROXY")
+    }
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
 
 
 def quiet_the_frame(log_level: str = "warning") -> None:

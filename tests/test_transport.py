@@ -11,7 +11,6 @@ import os
 import pty
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from ollama_mcp_server.settings import Settings
 from tests.conftest import CHAT, EMBEDDER, HELLO, Caller, text
 from tests.fake_ollama import FakeOllama
 from tests.wire import (
+    EVERY,
     INT,
     NEW,
     OLD,
@@ -36,10 +36,12 @@ from tests.wire import (
     Client,
     Http,
     HttpClient,
+    Servers,
     Stdio,
     call_params,
+    client_of,
     envelope,
-    every,
+    started,
     within,
 )
 
@@ -73,9 +75,7 @@ WORK = {
 
 
 @pytest.fixture(scope="module")
-def servers(
-    one_daemon: FakeOllama, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[tuple[str, str], Stdio | Http]]:
+def servers(one_daemon: FakeOllama, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """A server for each era of stdio and one for HTTP, which log all they can."""
     home = tmp_path_factory.mktemp("home")
     (home / "tools").mkdir()
@@ -88,34 +88,20 @@ def servers(
         "FASTMCP_LOG_LEVEL": "DEBUG",
         "OLLAMA_API_KEY": "",
     }
-    with ThreadPoolExecutor() as pool:
-        starting = {
-            ("stdio", OLD[-1]): pool.submit(Stdio, home, era=OLD[-1], **told),
-            ("stdio", NEW): pool.submit(Stdio, home, era=NEW, **told),
-            ("http", NEW): pool.submit(Http, home, "--path", "/x", token=TOKEN, **told),
-        }
-    started = {way: future.result() for way, future in starting.items()}
-    yield started
-    for server in started.values():
-        server.__exit__()
+    with started(home, "--path", "/x", token=TOKEN, **told) as servers:
+        yield servers
 
 
 @pytest.fixture
 def peers(servers: Any, daemon: FakeOllama) -> list[Client]:
     """A client on each transport in each era; `daemon` is behind them."""
-    return [client_of(servers, way) for way in every()]
+    return [client_of(servers, way, TOKEN) for way in EVERY]
 
 
-@pytest.fixture(params=every(), ids=lambda way: f"{way[0]}-{way[1]}")
+@pytest.fixture(params=EVERY, ids=lambda way: f"{way[0]}-{way[1]}")
 def peer(servers: Any, daemon: FakeOllama, request: pytest.FixtureRequest) -> Client:
     """One of these clients after the other."""
-    return client_of(servers, request.param)
-
-
-def client_of(servers: Any, way: tuple[str, str]) -> Client:
-    if way == ("http", OLD[-1]):
-        return HttpClient(servers["http", NEW].url, OLD[-1], TOKEN)
-    return servers[way]
+    return client_of(servers, request.param, TOKEN)
 
 
 def chat(**more: Any) -> dict[str, Any]:
@@ -132,7 +118,7 @@ def chat(**more: Any) -> dict[str, Any]:
 def test_initialize_echoes_an_older_version_and_else_offers_the_newest_of_them(
     kind: str, wished: str, got: str, servers: Any, daemon: FakeOllama
 ) -> None:
-    peer = client_of(servers, (kind, OLD[-1]))
+    peer = client_of(servers, (kind, OLD[-1]), TOKEN)
     begun = peer.handshake(wished)
     assert begun["protocolVersion"] == got
     assert begun["serverInfo"]["name"] == "ollama-mcp-server"

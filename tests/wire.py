@@ -15,8 +15,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from itertools import count
 from pathlib import Path
@@ -32,6 +33,8 @@ NEW = "2026-07-28"
 PREFIX = "io.modelcontextprotocol"
 #: Seconds for what takes milliseconds on a machine that has nothing else to do.
 PATIENCE = 30.0
+
+TERM, INT = signal.SIGTERM, signal.SIGINT
 
 Message = dict[str, Any]
 _Me = TypeVar("_Me", bound="Server")
@@ -441,14 +444,36 @@ def _messages(response: HTTPResponse) -> Iterator[Message]:
             yield json.loads(line[6:])
 
 
-def every(kinds: Iterable[str] = ("stdio", "http")) -> list[tuple[str, str]]:
-    """Return transport and era of each way to connect: the newest of the old, and the new."""
-    return [(kind, era) for kind in kinds for era in (OLD[-1], NEW)]
+#: Transport and era of each way to connect: the newest of the old, and the new.
+EVERY = [(kind, era) for kind in ("stdio", "http") for era in (OLD[-1], NEW)]
+Servers = dict[tuple[str, str], "Stdio | Http"]
 
 
-def connect(kind: str, home: Path, *flags: str, era: str, **variables: str) -> Stdio | Http:
-    """Start a server on a transport, and a client in an era."""
-    return (Stdio if kind == "stdio" else Http)(home, *flags, era=era, **variables)
+@contextmanager
+def started(home: Path, *http_flags: str, token: str = "", **variables: str) -> Iterator[Servers]:
+    """Start, side by side, a server for each era of stdio, and one for HTTP."""
+
+    def http() -> Http:
+        return Http(home, *http_flags, token=token, **variables)
+
+    with ThreadPoolExecutor() as pool:
+        starting: dict[tuple[str, str], Future[Any]] = {
+            ("stdio", OLD[-1]): pool.submit(Stdio, home, era=OLD[-1], **variables),
+            ("stdio", NEW): pool.submit(Stdio, home, **variables),
+            ("http", NEW): pool.submit(http),
+        }
+    servers = {way: future.result() for way, future in starting.items()}
+    try:
+        yield servers
+    finally:
+        for server in servers.values():
+            server.__exit__()
 
 
-TERM, INT = signal.SIGTERM, signal.SIGINT
+def client_of(servers: Servers, way: tuple[str, str], token: str = "") -> Client:
+    """Return the client of a transport and era; one of HTTP's older era has a new session."""
+    if way == ("http", OLD[-1]):
+        http = servers["http", NEW]
+        assert isinstance(http, Http)
+        return HttpClient(http.url, OLD[-1], token)
+    return servers[way]

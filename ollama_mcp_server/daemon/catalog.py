@@ -1,8 +1,11 @@
 """Which models are installed and running, and names that come near a wrong one."""
 
+from __future__ import annotations
+
 import difflib
 import time
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from ..errors import (
     CapabilityMissing,
@@ -11,7 +14,10 @@ from ..errors import (
     ModelNotFound,
     OllamaMCPError,
 )
-from .client import Client, Part
+from .wire import Part
+
+if TYPE_CHECKING:
+    from .client import Client
 
 #: Seconds for which the list of installed models is believed.
 FRESH = 2.0

@@ -9,14 +9,17 @@ import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any
 
 import httpx
-import ollama
 
 from ..address import Address
 from ..errors import START_IT, DaemonError, QueueFull, translated
+from ..settings import bare_environment
 from .refusals import refused
+from .wire import Part, is_final
+
+with bare_environment():
+    import ollama
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +30,6 @@ PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
 MAX_PAUSE = 15.0
 CONNECT_TIMEOUT = 5.0
 
-Part = dict[str, Any]
 #: Told what a request is waiting for, while it waits.
 Waiting = Callable[[str], None]
 
@@ -60,6 +62,8 @@ class Client(ollama.AsyncClient):
         """
         self.address = address
         self._unreachable = unreachable
+        if not address.is_loopback:
+            self._unreachable += "; a proxy (OLLAMA_MCP_PROXY, HTTPS_PROXY) may stand between"
         super().__init__(
             address.url,
             headers=dict(headers),
@@ -156,11 +160,6 @@ class Client(ollama.AsyncClient):
                 "the answer was cut: the stream ended before its final part",
                 "Call again; the daemon's log may say why it stopped",
             )
-
-
-def is_final(part: Part) -> bool:
-    """Return whether a stream may end with this part: an answer, a transfer, a rendered prompt."""
-    return bool(part.get("done") or part.get("status") == "success" or "_debug_info" in part)
 
 
 async def _wait_turn(busy: QueueFull, attempt: int, waiting: Waiting | None) -> None:

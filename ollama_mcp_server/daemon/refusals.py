@@ -11,6 +11,7 @@ from ..errors import (
     DaemonError,
     InvalidArgument,
     ModelNotFound,
+    NotFound,
     OllamaMCPError,
     PermissionDenied,
     QueueFull,
@@ -23,13 +24,16 @@ from ..errors import (
 #: What the daemon says (0.34's texts), and what that means.
 _LACKING = re.compile(r"does not support (?P<what>thinking|tools|insert|vision|chat|generate)")
 _NO_IMAGES = re.compile(r"does not support multimodal|image input is not supported")
+_MISSING_BLOB = re.compile(r"blobs/(?P<digest>sha256-[0-9a-f]+): no such file")
 _MISSING_MODEL = re.compile(r"model ['\"]?(?P<model>[^'\"]*?)['\"]? not found")
 _UPSTREAM = re.compile(
     r"manifest|digest mismatch|dial tcp|no such host|connection refused|tls:"
     r"|gave HTTP response to HTTPS client|Location header|i/o timeout"
-    r"|max retries"
+    r"|max retries|^\d{3}: "
 )
-_CALLERS_FAULT = re.compile(r"^option |invalid format|unknown renderer|template: ")
+_CALLERS_FAULT = re.compile(
+    r"^option |invalid format|unknown renderer|template: |unqualified name|invalid model name"
+)
 
 
 def refused(
@@ -44,6 +48,18 @@ def refused(
     text = str(error.get("message") or error.get("error") or "").strip()
     if error.get("type") == "exceed_context_size_error" or "exceeds the context length" in text:
         return overflow(error.get("n_prompt_tokens"), error.get("n_ctx"))
+    return (
+        _by_status(status, text, error, headers or {})
+        or _about_the_model(status, text, model)
+        or _about_the_network(status, text)
+        or _otherwise(status, text, headers or {})
+    )
+
+
+def _by_status(
+    status: int, text: str, error: Mapping[str, Any], headers: Mapping[str, str]
+) -> OllamaMCPError | None:
+    """Return what the status alone means: credentials, permission, size, load."""
     if status == 401:
         signin = error.get("signin_url")
         return Unauthorized(
@@ -58,27 +74,30 @@ def refused(
             f"Ollama refused: {text}" if text else "the daemon refused this Host or Origin",
             ""
             if text
-            else "Set OLLAMA_HOST to an address that it accepts (an IP address or "
-            "localhost), or allow the name with OLLAMA_ORIGINS on its side",
+            else "Set OLLAMA_HOST to an address that it accepts (an IP address or localhost), or "
+            "allow the name with OLLAMA_ORIGINS on its side",
         )
     if status == 413:
         return TooLarge(
             "the request is larger than the daemon or a proxy before it accepts",
             "Send less text or smaller pictures",
         )
+    wait = _retry_after(headers)
     if status == 429:
-        return RateLimited(
-            "the daemon or a proxy before it limits requests",
-            "Wait, then call again",
-            retry_after=_retry_after(headers),
-        )
+        told = f": {text}" if text else ""
+        return RateLimited(f"too many requests{told}", "Wait, then call again", retry_after=wait)
     if status == 503 or "loading model" in text:
         return QueueFull(
             f"Ollama is busy: {text or 'too many requests wait'}",
-            "Call again later, or raise OLLAMA_MAX_QUEUE or OLLAMA_NUM_PARALLEL "
-            "where the daemon runs",
-            retry_after=_retry_after(headers),
+            "Call again later, or raise OLLAMA_MAX_QUEUE or OLLAMA_NUM_PARALLEL where the daemon "
+            "runs",
+            retry_after=wait,
         )
+    return None
+
+
+def _about_the_model(status: int, text: str, model: str) -> OllamaMCPError | None:
+    """Return what is wrong with the model: it is not there, or cannot do it."""
     if status == 501:
         return lacking(model, "embedding")
     if found := _LACKING.search(text):
@@ -88,34 +107,53 @@ def refused(
         return lacking(model, "vision")
     if found := _MISSING_MODEL.search(text):
         return missing(model or found["model"])
+    if "manifests/" in text and "no such file" in text:  # push; the rest is a path of the store
+        return missing(model)
+    if found := _MISSING_BLOB.search(text):
+        return NotFound(
+            f"the daemon has no blob {found['digest'].replace('-', ':')}",
+            "Upload it first (POST /api/blobs/<digest> on the daemon)",
+        )
     if "manifest" in text and "file does not exist" in text:
         return ModelNotFound(
             f"the registry has no model {model!r}",
             "Check the name and its tag at ollama.com/library",
             model=model,
         )
-    if status in (200, 500, 502) and _UPSTREAM.search(text):
-        return RegistryError(
-            f"the daemon could not get this from the registry or cloud: {text}",
-            "Check the network where the daemon runs, then call again; what was downloaded is kept",
-        )
+    return None
+
+
+def _about_the_network(status: int, text: str) -> OllamaMCPError | None:
+    """Return what kept the daemon from a registry or the cloud."""
+    if status not in (200, 500, 502) or not _UPSTREAM.search(text):
+        return None
+    hint = "Check the network where the daemon runs, then call again; what was downloaded is kept"
+    if "HTTP response to HTTPS client" in text:
+        hint = "The registry speaks plain http: pass insecure: true if you trust the network to it"
+    return RegistryError(f"the daemon could not get this from the registry or cloud: {text}", hint)
+
+
+def _otherwise(status: int, text: str, headers: Mapping[str, str]) -> OllamaMCPError:
     if status in (400, 422) or _CALLERS_FAULT.search(text):
         return InvalidArgument(f"Ollama refused the request: {text}")
     if 300 <= status < 400:
-        target = (headers or {}).get("location")
-        return DaemonError(
-            f"the address of the daemon redirects to {target}", "Set OLLAMA_HOST to that address"
+        error = DaemonError(
+            f"the address of the daemon redirects to {headers.get('location')}",
+            "Set OLLAMA_HOST to that address",
         )
-    if status in (404, 405):
-        return DaemonError(
-            "this daemon does not know the request; it is older than the server "
-            "needs, or no Ollama",
+    elif status in (404, 405):
+        error = DaemonError(
+            "this daemon does not know the request; it is older than the server needs, or no "
+            "Ollama",
             "Update Ollama, or check OLLAMA_HOST",
         )
-    return DaemonError(
-        f"Ollama failed: {text or f'HTTP status {status}'}",
-        "Call again; the daemon's log has more if it happens twice",
-    )
+    else:
+        return DaemonError(
+            f"Ollama failed: {text or f'HTTP status {status}'}",
+            "Call again; the daemon's log has more if it happens twice",
+        )
+    error.retryable = False
+    return error
 
 
 def overflow(needed: int | None, available: int | None) -> ContextOverflow:
@@ -152,22 +190,24 @@ def _unwrapped(body: str) -> dict[str, Any]:
     text: Any = body
     while isinstance(text, (str, dict)):
         if isinstance(text, str):
-            try:
-                text = json.loads(text)
-            except ValueError:
-                break
-        if not isinstance(text, dict):
+            # llama-server's own error may follow words of the daemon's: `detokenize error: {…}`
+            text = _parsed(text[text.find("{") :]) if "{" in text else None
+        if not isinstance(text, dict) or not ("error" in text or "message" in text):
             break
-        error = {**text}
-        text = text.get("error")
-        if isinstance(text, str):
-            error["error"] = text
-    said = str(error.get("error") or error.get("message") or "")
+        error, text = dict(text), text.get("error")
+    said = str(error.get("message") or error.get("error") or "")
     if said.lstrip().startswith("<") or len(said) > 2000:
-        error["error"] = ""
+        return {}
     return error
 
 
-def _retry_after(headers: Mapping[str, str] | None) -> float | None:
-    value = (headers or {}).get("retry-after", "")
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    value = headers.get("retry-after", "")
     return float(value) if value.isdecimal() else None

@@ -39,7 +39,6 @@ class Usage(Result):
 
     prompt_tokens: int = Field(description="Tokens of the prompt.")
     completion_tokens: int = Field(description="Tokens of the answer, thinking included.")
-    context: int | None = Field(None, description="Size of the context window, where known.")
 
 
 class FunctionCall(Result):
@@ -143,7 +142,11 @@ class ModelInfo(Result):
     details: Details | None = None
     parameters: str | None = None
     system: str | None = None
-    model_info: dict[str, Any] | None = None
+    thinking: dict[str, Any] | None = Field(None, description="values: levels for think.")
+    model_info: dict[str, Any] | None = Field(
+        None, description="<architecture>.context_length is the longest window."
+    )
+    warnings: list[str] | None = None
 
 
 class Loaded(Result):
@@ -186,6 +189,7 @@ class WebPage(Result):
     title: str
     content: str
     links: list[str] | None = None
+    warnings: list[str] | None = None
 
 
 def timings(final: dict[str, Any]) -> dict[str, float]:

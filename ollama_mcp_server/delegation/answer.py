@@ -1,16 +1,20 @@
 """One answer of a model: asked for as a stream, watched, collected whole."""
 
+from __future__ import annotations
+
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import anyio
-
-from ..daemon.client import Client, Part, is_final
-from ..errors import OllamaMCPError, TimedOut
+from ..daemon.wire import Part, is_final
+from ..errors import OllamaMCPError
 from ..progress import Progress
+from .deadline import deadline
+
+if TYPE_CHECKING:
+    from ..daemon.client import Client
 
 #: Asks whether a model has finished loading.
 Loaded = Callable[[str], Awaitable[bool]]
@@ -76,24 +80,6 @@ async def ask(
         raise
     answer.final.setdefault("model", body["model"])
     return answer
-
-
-@contextmanager
-def deadline(timeout_ms: int | None) -> Iterator[None]:
-    """Stop what is inside after so many milliseconds; None waits for ever.
-
-    Raises:
-        TimedOut: the time is up.
-    """
-    try:
-        with anyio.fail_after(None if timeout_ms is None else timeout_ms / 1000):
-            yield
-    except TimeoutError as late:
-        raise TimedOut(
-            f"the work took more than {timeout_ms} ms and was stopped",
-            "Give more timeout, or less work: a smaller model, a shorter prompt, a lower "
-            "num_predict",
-        ) from late
 
 
 async def _collect(

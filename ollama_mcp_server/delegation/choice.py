@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..daemon.catalog import Catalog, full_name
-from ..daemon.client import Part
+from ..daemon.wire import Part
 from ..errors import CapabilityMissing
 
 #: Of a model's size on disk, what it takes in memory with a modest context.

@@ -1,13 +1,20 @@
 """Work on the library that streams status lines: pull, push, create."""
 
+from __future__ import annotations
+
 import shutil
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..daemon.client import Client, Part
+from ..daemon.wire import Part
 from ..errors import OllamaMCPError, TooLarge
 from ..progress import Progress
+from .deadline import deadline
+
+if TYPE_CHECKING:
+    from ..daemon.client import Client
 
 #: Bytes that must stay free on the disk beside what is downloaded.
 MARGIN = 256 * 2**20
@@ -46,7 +53,13 @@ class Transfer:
 
 
 async def transfer(
-    client: Client, path: str, body: Part, *, progress: Progress, disk: Path | None = None
+    client: Client,
+    path: str,
+    body: Part,
+    *,
+    progress: Progress,
+    timeout_ms: int | None = None,
+    disk: Path | None = None,
 ) -> Transfer:
     """Run a pull, push or create to its end, and return what was moved.
 
@@ -55,6 +68,7 @@ async def transfer(
         path: `/api/pull`, `/api/push` or `/api/create`.
         body: the request, by Ollama's names.
         progress: told the phase and the bytes of each line.
+        timeout_ms: milliseconds after which it is stopped; None waits for ever.
         disk: the folder of a local daemon's models; a layer that does not fit there ends the
             work before its bulk is fetched.
 
@@ -64,18 +78,19 @@ async def transfer(
     """
     moved = Transfer()
     try:
-        async with aclosing(client.stream(path, {**body, "stream": True})) as parts:
-            async for part in parts:
-                known = len(moved.totals)
-                moved.add(part)
-                if disk is not None and len(moved.totals) > known:
-                    check_room(moved.missing, shutil.disk_usage(disk).free, body["model"])
-                size = (
-                    f" ({_megabytes(moved.done)} of {_megabytes(moved.total)})"
-                    if moved.total
-                    else ""
-                )
-                progress.update(moved.status + size, moved.done, moved.total or None)
+        with deadline(timeout_ms, "Give more timeout; what was moved is kept for the next call"):
+            async with aclosing(client.stream(path, {**body, "stream": True})) as parts:
+                async for part in parts:
+                    known = len(moved.totals)
+                    moved.add(part)
+                    if disk is not None and len(moved.totals) > known:
+                        check_room(moved.missing, shutil.disk_usage(disk).free, body["model"])
+                    size = (
+                        f" ({_megabytes(moved.done)} of {_megabytes(moved.total)})"
+                        if moved.total
+                        else ""
+                    )
+                    progress.update(moved.status + size, moved.done, moved.total or None)
     except OllamaMCPError as error:
         if moved.done:
             error.details["bytes"] = moved.done

@@ -15,12 +15,11 @@ from ..delegation.choice import choose, needs_of
 from ..delegation.transfer import Transfer
 
 
-def usage(final: dict[str, Any], context: int | None = None) -> Usage:
+def usage(final: dict[str, Any]) -> Usage:
     """Return the tokens that the daemon's final part counts."""
     return Usage(
         prompt_tokens=final.get("prompt_eval_count") or 0,
         completion_tokens=final.get("eval_count") or 0,
-        context=context,
     )
 
 
@@ -53,9 +52,7 @@ async def ask_model(
     return answer, warnings
 
 
-def chat_result(
-    answer: Answer, options: Options | None, warnings: list[str], **extra: Any
-) -> ToolResult:
+def chat_result(answer: Answer, warnings: list[str], **extra: Any) -> ToolResult:
     """Return the result of a chat or a completion; `extra` goes to `_meta`."""
     said = ChatAnswer(
         content=answer.content,
@@ -63,7 +60,7 @@ def chat_result(
         tool_calls=answer.tool_calls or None,
         model=str(answer.final.get("model")),
         done_reason=answer.done_reason,
-        usage=usage(answer.final, options.num_ctx if options else None),
+        usage=usage(answer.final),
         warnings=[*warnings, *remarks(answer)] or None,
     )
     lines = [said.content] if said.content else []

@@ -70,4 +70,4 @@ async def ollama_chat(
         "_debug_render_only": debug_render_only,
     }
     answer, warnings = await ask_model(ctx, "/api/chat", body, options, timeout)
-    return chat_result(answer, options, warnings)
+    return chat_result(answer, warnings)

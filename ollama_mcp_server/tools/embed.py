@@ -8,7 +8,8 @@ from pydantic import BeforeValidator, Field
 
 from ..app import App
 from ..daemon.results import Embedding, Usage, meta
-from ..delegation.answer import deadline, waiting_phase
+from ..delegation.answer import waiting_phase
+from ..delegation.deadline import deadline
 from ..schemas import published
 from ._answers import named, option_warnings, result
 from ._arguments import HIDDEN, TEXTS, KeepAlive, ModelOptions, OptionalModel, Timeout, shown

@@ -107,4 +107,4 @@ async def ollama_generate(
     }
     answer, warnings = await ask_model(ctx, "/api/generate", body, options, timeout)
     extra = {} if context is None else {"context": answer.final.get("context")}
-    return chat_result(answer, options, warnings, **extra)
+    return chat_result(answer, warnings, **extra)

@@ -10,7 +10,6 @@ from pydantic import BeforeValidator, Field
 
 from ..app import App
 from ..daemon.results import Done
-from ..delegation.answer import deadline
 from ..delegation.transfer import transfer
 from ..errors import InvalidArgument
 from ..schemas import published
@@ -45,14 +44,14 @@ async def ollama_pull(
     app = App.of(ctx)
     disk = await models_folder(app)
     async with app.progress(ctx, f"asking the registry for {model}") as progress:
-        with deadline(timeout):
-            moved = await transfer(
-                app.client,
-                "/api/pull",
-                given(model=model, insecure=insecure),
-                progress=progress,
-                disk=disk,
-            )
+        moved = await transfer(
+            app.client,
+            "/api/pull",
+            given(model=model, insecure=insecure),
+            progress=progress,
+            disk=disk,
+            timeout_ms=timeout,
+        )
     app.catalog.forget()
     return moved_result(model, moved, f"{model} is installed")
 
@@ -153,8 +152,9 @@ async def ollama_create(
             "A model with them would ignore them; see ollama_show of another",
         )
     async with app.progress(ctx, f"creating {model}") as progress:
-        with deadline(timeout):
-            moved = await transfer(app.client, "/api/create", body, progress=progress)
+        moved = await transfer(
+            app.client, "/api/create", body, progress=progress, timeout_ms=timeout
+        )
     app.catalog.forget()
     return moved_result(model, moved, f"{model} is created")
 

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from ..app import App
 from ..daemon.results import Loaded, ModelInfo, ModelList, Running, meta, timings
-from ..delegation.answer import deadline
+from ..delegation.deadline import deadline
 from ..errors import DaemonError
 from ..schemas import published
 from ._answers import ask_model, option_warnings, result
@@ -18,6 +18,10 @@ from ._hints import LOADS, MEMORY, READS
 
 #: Fields of /api/show that only verbose returns: texts and tables of many kilobytes.
 BULKY = ("license", "modelfile", "template", "tensors", "messages", "projector_info")
+
+
+#: Entries of a table in model_info, at most; a vocabulary has a hundred thousand.
+TABLE = 100
 
 
 @tool(
@@ -104,18 +108,19 @@ async def ollama_show(
     if not verbose:
         for field in BULKY:
             shown.pop(field, None)
-        shown["model_info"] = {
-            key: value
-            for key, value in (shown.get("model_info") or {}).items()
-            if value is not None and not isinstance(value, list)
-        }
+    facts = {k: v for k, v in (shown.get("model_info") or {}).items() if v is not None}
+    long = [key for key, value in facts.items() if isinstance(value, list) and len(value) > TABLE]
+    shown["model_info"] = {key: value for key, value in facts.items() if key not in long}
+    if long:
+        sizes = ", ".join(f"{key} ({len(facts[key]):,} entries)" for key in long)
+        shown["warnings"] = [f"left out, being too long for one answer: {sizes}"]
     said = ModelInfo.model_validate({"model": model, **shown})
     lines = [f"{model}: {', '.join(said.capabilities or ())}"]
     lines += [f"{key}: {value}" for key, value in (shown.get("details") or {}).items() if value]
     lines += [
         f"{key}: {value}"
         for key, value in shown.items()
-        if key not in ("capabilities", "details", "model_info") and value
+        if key not in ("capabilities", "details", "model_info", "warnings") and value
     ]
     lines += [f"{key}: {value}" for key, value in shown["model_info"].items()]
     return result(said, "\n".join(lines))
@@ -188,11 +193,13 @@ async def ollama_load(
         body = {name: value for name, value in body.items() if value is not None}
         with deadline(timeout):
             answer = await app.client.request("POST", "/api/embed", body)
-        reason, warnings = ("unload" if keep_alive == 0 else "load"), option_warnings(options)
+        reason, warnings = "", option_warnings(options)
     else:
         said, warnings = await ask_model(ctx, "/api/generate", body, options, timeout)
         answer, reason = said.final, said.done_reason
     after = {row["name"] for row in await app.catalog.running()}
+    if not reason:  # /api/embed does not tell
+        reason = "load" if await app.catalog.is_loaded(model) else "unload"
     gone = sorted(before - after - {model})
     warnings += [f"{name} was unloaded to make room" for name in gone if reason == "load"]
     loaded = Loaded(

@@ -8,7 +8,6 @@ from pydantic import Field
 
 from ..app import App
 from ..daemon.results import Done
-from ..delegation.answer import deadline
 from ..delegation.transfer import transfer
 from ..schemas import published
 from ._answers import given, moved_result, result
@@ -58,8 +57,11 @@ async def ollama_push(
     """
     app = App.of(ctx)
     async with app.progress(ctx, f"pushing {model}") as progress:
-        with deadline(timeout):
-            moved = await transfer(
-                app.client, "/api/push", given(model=model, insecure=insecure), progress=progress
-            )
+        moved = await transfer(
+            app.client,
+            "/api/push",
+            given(model=model, insecure=insecure),
+            progress=progress,
+            timeout_ms=timeout,
+        )
     return moved_result(model, moved, f"{model} is published")

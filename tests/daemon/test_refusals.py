@@ -51,6 +51,10 @@ def said(text: str) -> str:
          "registry_error"),
         (400, said('digest mismatch, expected "a", got "b"'), "invalid_argument"),
         (502, said('Post "https://ollama.com:443/": dial tcp: no such host'), "registry_error"),
+        (200, said("500: "), "registry_error"),
+        (200, said("unqualified name: registry.ollama.ai/library/!!:latest"), "invalid_argument"),
+        (200, said("open /s/manifests/r/x/1: no such file or directory"), "model_not_found"),
+        (200, said("open /s/blobs/sha256-00ff: no such file or directory"), "not_found"),
         (500, said("llama runner process has terminated"), "daemon_error"),
         (500, "<html><body>Bad gateway</body></html>", "daemon_error"),
         (500, "null", "daemon_error"),
@@ -68,7 +72,10 @@ def test_meaning(status: int, body: str, code: str) -> None:
 
 
 def test_the_numbers_of_an_overflow_are_kept() -> None:
-    error = refused(400, nested(type="exceed_context_size_error", n_prompt_tokens=9, n_ctx=4))
+    overflow = nested(
+        message="too long", type="exceed_context_size_error", n_prompt_tokens=9, n_ctx=4
+    )
+    error = refused(400, overflow)
     assert error.details == {"prompt_tokens": 9, "context": 4}
     assert "9 tokens in a window of 4" in error.message
 
@@ -81,3 +88,20 @@ def test_the_signin_address_is_passed_on() -> None:
 
 def test_retry_after_is_kept() -> None:
     assert refused(503, said("busy"), headers={"retry-after": "7"}).details["retry_after"] == 7
+
+
+def test_the_runners_own_words_are_told_without_their_json() -> None:
+    inner = json.dumps({"error": {"code": 500, "message": "out of range", "type": "server_error"}})
+    assert "out of range" in refused(500, said(f"detokenize error: {inner}")).message
+    assert "{" not in refused(500, said(f"detokenize error: {inner}")).message
+
+
+def test_a_plain_registry_can_be_allowed() -> None:
+    error = refused(200, said("http: server gave HTTP response to HTTPS client"))
+    assert "insecure: true" in error.hint
+
+
+def test_what_will_not_mend_itself_is_not_worth_a_retry() -> None:
+    assert not refused(302, "", headers={"location": "https://x"}).retryable
+    assert not refused(404, "404 page not found").retryable
+    assert refused(500, said("the runner died")).retryable

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,20 @@ import pytest
 
 from scripts.testbed import cache, daemon, models, runner
 from tests.conftest import OUTSIDE
-from tests.wire import NEW, OLD, Call, Client, Http, HttpClient, Stdio, every, within
+from tests.wire import (
+    EVERY,
+    NEW,
+    OLD,
+    Call,
+    Client,
+    Http,
+    HttpClient,
+    Servers,
+    Stdio,
+    client_of,
+    started,
+    within,
+)
 
 pytestmark = pytest.mark.live
 
@@ -46,48 +58,30 @@ def ollama(ollama_host: str) -> Iterator[daemon.Daemon]:
     version = OUTSIDE.get("OLLAMA_MCP_TESTBED_VERSION")
     if not version:
         pytest.skip("there is no test bed to start a daemon of our own")
-    with daemon.start(cache.folder(), version=version) as started:
-        yield started
+    with daemon.start(cache.folder(), version=version) as ours:
+        yield ours
 
 
 @pytest.fixture(scope="module")
-def ollama_pid(ollama: daemon.Daemon) -> int:
-    return ollama.pid
-
-
-@pytest.fixture(scope="module")
-def servers(
-    ollama: daemon.Daemon, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[tuple[str, str], Stdio | Http]]:
+def servers(ollama: daemon.Daemon, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """A server for each era of stdio and one for HTTP."""
-    home = tmp_path_factory.mktemp("home")
-    with ThreadPoolExecutor() as pool:
-        starting = {
-            ("stdio", OLD[-1]): pool.submit(Stdio, home, era=OLD[-1], OLLAMA_HOST=ollama.url),
-            ("stdio", NEW): pool.submit(Stdio, home, OLLAMA_HOST=ollama.url),
-            ("http", NEW): pool.submit(Http, home, OLLAMA_HOST=ollama.url),
-        }
-    started = {way: future.result() for way, future in starting.items()}
-    yield started
-    for server in started.values():
-        server.__exit__()
+    with started(tmp_path_factory.mktemp("home"), OLLAMA_HOST=ollama.url) as servers:
+        yield servers
 
 
-@pytest.fixture(params=every(), ids=lambda way: f"{way[0]}-{way[1]}")
-def peer(servers: Any, request: pytest.FixtureRequest) -> Client:
+@pytest.fixture(params=EVERY, ids=lambda way: f"{way[0]}-{way[1]}")
+def peer(servers: Servers, request: pytest.FixtureRequest) -> Client:
     """A client on each transport in each era."""
-    if request.param == ("http", OLD[-1]):
-        return HttpClient(servers["http", NEW].url, OLD[-1])
-    return servers[request.param]
+    return client_of(servers, request.param)
 
 
-def cancelled(call: Call, ollama_pid: int) -> float:
+def cancelled(call: Call, ollama: daemon.Daemon) -> float:
     """Cancel a call at work; return the seconds until the runner is idle."""
-    assert not runner.is_idle(ollama_pid, 0.1), "the runner should be at work"
+    assert not runner.is_idle(ollama.pid, 0.1), "the runner should be at work"
     began = time.monotonic()
     call.cancel()
     told = time.monotonic() - began
-    return told + runner.wait_until_idle(ollama_pid, window=0.1)
+    return told + runner.wait_until_idle(ollama.pid, window=0.1)
 
 
 def works(peer: Client) -> None:
@@ -100,14 +94,14 @@ def works(peer: Client) -> None:
 
 
 def test_a_cancel_while_it_writes_frees_the_runner_within_a_fifth_of_a_second(
-    peer: Client, ollama_pid: int
+    peer: Client, ollama: daemon.Daemon
 ) -> None:
     calls = []
 
     def attempt() -> float:
         calls.append(peer.start("ollama_generate", WRITING["ollama_generate"]))
         calls[-1].until("writing")
-        return cancelled(calls[-1], ollama_pid)
+        return cancelled(calls[-1], ollama)
 
     within(0.2, attempt)
     works(peer)
@@ -120,21 +114,21 @@ def test_a_cancel_while_it_writes_frees_the_runner_within_a_fifth_of_a_second(
 
 @pytest.mark.parametrize("tool", ["ollama_chat", "chat_completion"])
 def test_so_does_a_cancel_of_the_other_tools_that_write(
-    tool: str, servers: Any, ollama_pid: int
+    tool: str, servers: Servers, ollama: daemon.Daemon
 ) -> None:
     peer = servers["stdio", NEW]
 
     def attempt() -> float:
         call = peer.start(tool, WRITING[tool])
         call.until("writing")
-        return cancelled(call, ollama_pid)
+        return cancelled(call, ollama)
 
     within(0.2, attempt)
     works(peer)
 
 
 def test_a_cancel_while_it_reads_frees_the_runner_after_the_batch(
-    peer: Client, ollama_pid: int
+    peer: Client, ollama: daemon.Daemon
 ) -> None:
     words = " ".join(f"w{number}" for number in range(480))  # some 1,800 tokens: seconds
 
@@ -144,24 +138,26 @@ def test_a_cancel_while_it_reads_frees_the_runner_after_the_batch(
         arguments = {"model": models.CHAT, "prompt": prompt, "options": options}
         call = peer.start("ollama_generate", arguments)
         time.sleep(0.3)
-        until_busy(ollama_pid)
+        until_busy(ollama)
         call.until("reading")
-        return cancelled(call, ollama_pid)
+        return cancelled(call, ollama)
 
     within(0.5, attempt)
 
 
-def test_a_cancel_while_the_model_loads_gives_the_load_up(peer: Client, ollama_pid: int) -> None:
+def test_a_cancel_while_the_model_loads_gives_the_load_up(
+    peer: Client, ollama: daemon.Daemon
+) -> None:
     def attempt() -> float:
         peer.call("ollama_load", model=models.CHAT, keep_alive=0)
         peer.call("ollama_load", model=models.EMBED, keep_alive=0)
-        wait_for(lambda: not runner.pids(ollama_pid))
+        wait_for(lambda: not runner.pids(ollama.pid))
         call = peer.start("ollama_generate", WRITING["ollama_generate"])
-        wait_for(lambda: runner.pids(ollama_pid))
+        wait_for(lambda: runner.pids(ollama.pid))
         began = time.monotonic()
         call.cancel()
         with suppress(TimeoutError):  # it had loaded already, and stays: try again
-            wait_for(lambda: not runner.pids(ollama_pid), 2)
+            wait_for(lambda: not runner.pids(ollama.pid), 2)
         return time.monotonic() - began
 
     within(2.0, attempt)
@@ -169,22 +165,22 @@ def test_a_cancel_while_the_model_loads_gives_the_load_up(peer: Client, ollama_p
     works(peer)
 
 
-def test_a_cancelled_embedding_frees_the_runner(servers: Any, ollama_pid: int) -> None:
+def test_a_cancelled_embedding_frees_the_runner(servers: Servers, ollama: daemon.Daemon) -> None:
     peer = servers["stdio", NEW]
     texts = [f"{'word ' * 200}{number}" for number in range(200)]
 
     def attempt() -> float:
         call = peer.start("ollama_embed", {"model": models.EMBED, "input": texts})
         time.sleep(0.3)
-        until_busy(ollama_pid)
-        took = cancelled(call, ollama_pid)
+        until_busy(ollama)
+        took = cancelled(call, ollama)
         assert not call.has_reply
         return took
 
     within(2.0, attempt)
 
 
-def test_thirty_cancellations_leave_no_connection_behind(peer: Client, servers: Any) -> None:
+def test_thirty_cancellations_leave_no_connection_behind(peer: Client, servers: Servers) -> None:
     server = servers["http", NEW] if isinstance(peer, HttpClient) else peer
     works(peer)
     before = sockets(server)
@@ -199,20 +195,20 @@ def test_thirty_cancellations_leave_no_connection_behind(peer: Client, servers: 
 
 
 def test_a_dropped_connection_of_the_older_era_cancels_nothing(
-    servers: Any, ollama_pid: int
+    servers: Servers, ollama: daemon.Daemon
 ) -> None:
     peer = HttpClient(servers["http", NEW].url, OLD[-1])
     call = peer.start("ollama_generate", WRITING["ollama_generate"])
     call.until("writing")
     call.close()
     time.sleep(0.3)
-    assert not runner.is_idle(ollama_pid, 0.1)
+    assert not runner.is_idle(ollama.pid, 0.1)
     peer.cancel(call)
-    runner.wait_until_idle(ollama_pid, 2)
+    runner.wait_until_idle(ollama.pid, 2)
 
 
-def until_busy(ollama_pid: int) -> None:
-    wait_for(lambda: not runner.is_idle(ollama_pid, 0.05))
+def until_busy(ollama: daemon.Daemon) -> None:
+    wait_for(lambda: not runner.is_idle(ollama.pid, 0.05))
 
 
 def wait_for(condition: Any, timeout: float = 20) -> None:
