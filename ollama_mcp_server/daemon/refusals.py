@@ -29,7 +29,7 @@ _MISSING_MODEL = re.compile(r"model ['\"]?(?P<model>[^'\"]*?)['\"]? not found")
 _UPSTREAM = re.compile(
     r"manifest|digest mismatch|dial tcp|no such host|connection refused|tls:"
     r"|gave HTTP response to HTTPS client|Location header|i/o timeout"
-    r"|max retries|^\d{3}: "
+    r"|max retries|^\d{3}:"
 )
 _CALLERS_FAULT = re.compile(
     r"^option |invalid format|unknown renderer|template: |unqualified name|invalid model name"
@@ -112,7 +112,7 @@ def _about_the_model(status: int, text: str, model: str) -> OllamaMCPError | Non
     if found := _MISSING_BLOB.search(text):
         return NotFound(
             f"the daemon has no blob {found['digest'].replace('-', ':')}",
-            "Upload it first (POST /api/blobs/<digest> on the daemon)",
+            "Upload it first (POST /api/blobs/DIGEST on the daemon)",
         )
     if "manifest" in text and "file does not exist" in text:
         return ModelNotFound(

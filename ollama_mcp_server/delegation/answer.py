@@ -8,6 +8,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ..daemon.catalog import full_name
 from ..daemon.wire import Part, is_final
 from ..errors import OllamaMCPError
 from ..progress import Progress
@@ -16,8 +17,8 @@ from .deadline import deadline
 if TYPE_CHECKING:
     from ..daemon.client import Client
 
-#: Asks whether a model has finished loading.
-Loaded = Callable[[str], Awaitable[bool]]
+#: Asks for the rows of `/api/ps`.
+Running = Callable[[], Awaitable[list[Part]]]
 
 
 @dataclass
@@ -108,14 +109,17 @@ def _said(answer: Answer) -> dict[str, Any]:
     }
 
 
-def waiting_phase(model: str, is_loaded: Loaded) -> Callable[[], Awaitable[str]]:
+def waiting_phase(model: str, running: Running) -> Callable[[], Awaitable[str]]:
     """Return a function that asks what a silent call waits for: the load, or its prompt."""
 
     async def look() -> str:
         try:
-            loaded = await is_loaded(model)
+            names = [full_name(str(row.get("name"))) for row in await running()]
         except OllamaMCPError:
             return f"waiting for {model}"
-        return f"reading the prompt with {model}" if loaded else f"loading {model}"
+        if full_name(model) in names:
+            return f"reading the prompt with {model}"
+        # A runner goes by the name that loaded it, and may serve a model of the same weights.
+        return f"loading {model}" + (", or reading the prompt" if names else "")
 
     return look

@@ -8,9 +8,7 @@ import anyio
 from ..errors import TimedOut
 
 #: What to do about a model that took too long.
-LESS_WORK = (
-    "Give more timeout, or less work: a smaller model, a shorter prompt, a lower num_predict"
-)
+LESS_WORK = "Give more timeout, or less work: a smaller model, a shorter prompt or answer"
 
 
 @contextmanager

@@ -46,7 +46,7 @@ async def ask_model(
     if options:
         body["options"] = options.sent()
     warnings = notes + option_warnings(options) + thinking_with_format(body)
-    look = waiting_phase(body["model"], app.catalog.is_loaded)
+    look = waiting_phase(body["model"], app.catalog.running)
     async with app.progress(ctx, f"asking {body['model']}", look) as progress:
         answer = await ask(app.client, path, body, progress=progress, timeout_ms=timeout)
     return answer, warnings

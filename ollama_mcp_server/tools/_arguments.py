@@ -16,6 +16,7 @@ from ..daemon.options import Options
 from ._reading import from_json, to_format, to_image, to_keep_alive, to_think, to_tool
 
 #: Schemas that several arguments have.
+OPEN_OBJECT = {"type": "object", "additionalProperties": True}
 OBJECTS = {"type": "array", "items": {"type": "object"}}
 TEXTS = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
 
@@ -106,8 +107,9 @@ ChatTools = Annotated[
     list[Annotated[dict[str, Any], BeforeValidator(to_tool)]] | None,
     BeforeValidator(from_json),
     Field(
-        description='Functions that the model may call: {"type": "function", "function": '
-        '{"name", "description", "parameters"}}. Calls come back in tool_calls; nothing is run.'
+        description='Functions that the model may call: {"type": "function", "function": {"name", '
+        '"description", "parameters"}}. Nothing is run: calls come back in tool_calls. To go on, '
+        "send them back in an assistant message, then {role: tool, tool_name, content}."
     ),
 ]
 Format = Annotated[
@@ -115,18 +117,24 @@ Format = Annotated[
     BeforeValidator(to_format),
     shown(
         {"anyOf": [{"type": "string", "enum": ["json", "markdown"]}, {"type": "object"}]},
-        "A JSON Schema that the answer must follow, or json (any JSON); default is free text "
-        "(markdown).",
+        "A JSON Schema that the answer must follow, or json (any JSON); it comes as text in "
+        "content. Default: free text (markdown).",
     ),
 ]
 ModelOptions = Annotated[
     Options | None,
     BeforeValidator(from_json),
     shown(
-        {"type": "object", "additionalProperties": True},
-        'Ollama\'s options: {"temperature": 0.2, "num_ctx": 8192, "num_predict": 500, "seed": 1, '
-        '"stop": ["END"], "top_p": 0.9}. num_ctx is the window in tokens.',
+        OPEN_OBJECT,
+        'Ollama\'s options: {"temperature": 0.2, "num_ctx": 8192, "num_predict": 500, "stop": '
+        '["END"]}. num_ctx: window in tokens, another value reloads the model; num_predict: longest '
+        "answer, by default until the window is full.",
     ),
+]
+LoadOptions = Annotated[
+    Options | None,
+    BeforeValidator(from_json),
+    shown(OPEN_OBJECT, 'Options of the load: {"num_ctx": 8192}, the window in tokens.'),
 ]
 KeepAlive = Annotated[
     Any,

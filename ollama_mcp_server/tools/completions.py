@@ -96,7 +96,8 @@ async def chat_completion(
     ] = None,
     top_p: Annotated[float | None, Field(ge=0, le=1, description="0 to 1.")] = None,
     max_tokens: Annotated[
-        int | None, Field(ge=1, description="Tokens of the answer, at most.")
+        int | None,
+        Field(ge=1, description="Longest answer in tokens; default until the window is full."),
     ] = None,
     stop: Annotated[
         Any, BeforeValidator(to_texts), shown(TEXTS, "Text or texts that end the answer.")
@@ -126,7 +127,11 @@ async def chat_completion(
         ),
     ] = None,
     reasoning_effort: Annotated[
-        str | None, Field(description="Thinking models: none, low, medium, high.")
+        str | None,
+        Field(
+            description="Thinking models: none, low, medium, high; the thought comes in "
+            "message.reasoning."
+        ),
     ] = None,
     timeout: Annotated[
         int | None,

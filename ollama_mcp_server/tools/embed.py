@@ -12,7 +12,7 @@ from ..delegation.answer import waiting_phase
 from ..delegation.deadline import deadline
 from ..schemas import published
 from ._answers import named, option_warnings, result
-from ._arguments import HIDDEN, TEXTS, KeepAlive, ModelOptions, OptionalModel, Timeout, shown
+from ._arguments import HIDDEN, TEXTS, KeepAlive, LoadOptions, OptionalModel, Timeout, shown
 from ._hints import ASKS
 from ._reading import to_texts
 
@@ -41,7 +41,7 @@ async def ollama_embed(
             description="Length to cut vectors to; default the model's.",
         ),
     ] = None,
-    options: ModelOptions = None,
+    options: LoadOptions = None,
     keep_alive: KeepAlive = None,
     timeout: Timeout = None,
     truncate: Annotated[
@@ -57,9 +57,10 @@ async def ollama_embed(
 
     Use for semantic search, clustering or deduplication; not to get an answer in words (use
     ollama_generate). Needs a model with the capability embedding (see ollama_list), which the
-    first call loads in about a second. Nothing leaves the daemon. Vectors are L2-normalised, so
-    their dot product is the cosine similarity; each is hundreds of numbers, which your context
-    pays for: send few texts a call. Returns embeddings in the order of the input.
+    first call loads in a second; nothing leaves the daemon. Vectors are L2-normalised, so
+    their dot product is the cosine; those of two models do not compare, so name the model. Each is
+    hundreds of numbers that your context pays for: send few texts a call (40,000 numbers fit).
+    Returns embeddings in the order of the input.
     """
     app = App.of(ctx)
     model, notes = await named(app, model, ["embedding"])
@@ -74,7 +75,7 @@ async def ollama_embed(
         "truncate": bool(truncate),
         **{name: value for name, value in given.items() if value is not None},
     }
-    look = waiting_phase(model, app.catalog.is_loaded)
+    look = waiting_phase(model, app.catalog.running)
     async with app.progress(ctx, f"embedding with {model}", look) as progress:
         with deadline(timeout):
             answer = await app.client.request("POST", "/api/embed", body, waiting=progress.waits)

@@ -9,17 +9,23 @@ from mcp_types import InputRequiredResult
 from pydantic import BeforeValidator, Field
 
 from ..app import App
+from ..daemon.options import Options
 from ..daemon.results import Done
 from ..delegation.transfer import transfer
 from ..errors import InvalidArgument
 from ..schemas import published
 from ._answers import given, moved_result, result
-from ._arguments import HIDDEN, OBJECTS, Insecure, Message, Model, ModelOptions, Timeout, shown
+from ._arguments import HIDDEN, OBJECTS, OPEN_OBJECT, Insecure, Message, Model, Timeout, shown
 from ._confirm import confirmed
 from ._hints import DESTROYS, FETCHES, REPLACES
 from ._reading import from_json
 
 Digests = Annotated[dict[str, str] | None, BeforeValidator(from_json)]
+BuiltInOptions = Annotated[
+    Options | None,
+    BeforeValidator(from_json),
+    shown(OPEN_OBJECT, 'Built-in options: {"temperature": 0.2, "num_ctx": 8192}.'),
+]
 
 
 @tool(
@@ -30,7 +36,10 @@ Digests = Annotated[dict[str, str] | None, BeforeValidator(from_json)]
 )
 async def ollama_pull(
     ctx: Context,
-    model: Model,
+    model: Annotated[
+        str,
+        Field(min_length=1, description="Name in the registry: qwen3:4b, hf.co/USER/REPO:Q4_K_M."),
+    ],
     insecure: Insecure = None,
     timeout: Timeout = None,
 ) -> ToolResult:
@@ -62,26 +71,29 @@ async def ollama_create(
     model: Annotated[str, Field(min_length=1, description="Name of the new model: my-reviewer.")],
     # Not None by default: Python 3.10 would take that for an Optional, and lose the alias.
     from_: Annotated[
-        str, Field(alias="from", description="Installed model it is based on: qwen3:8b.")
+        str,
+        Field(
+            alias="from",
+            description="Model it is based on: qwen3:8b; pulled if it is not installed.",
+        ),
     ] = "",
     system: Annotated[str | None, Field(description="System prompt built in.")] = None,
-    parameters: Annotated[
-        ModelOptions, Field(description='Built-in options: {"temperature": 0.2, "num_ctx": 8192}.')
-    ] = None,
+    parameters: BuiltInOptions = None,
     template: Annotated[str | None, Field(description="Prompt template (Go).")] = None,
     messages: Annotated[
         list[Message] | None,
         BeforeValidator(from_json),
-        shown(OBJECTS, "Messages before each chat, as examples."),
+        shown(OBJECTS, 'Examples before each chat: [{"role": "user", "content": "Hi"}, …].'),
     ] = None,
+    timeout: Timeout = None,
     files: Annotated[
         Digests,
         Field(
-            description="Weights instead of from: file name to sha256:… "
-            "of a blob that the daemon has."
+            description="Weights instead of from: file name to sha256:… of a blob that was "
+            "uploaded over Ollama's API.",
+            json_schema_extra=HIDDEN,
         ),
     ] = None,
-    timeout: Timeout = None,
     license: Annotated[
         Any,
         BeforeValidator(from_json),
@@ -122,9 +134,8 @@ async def ollama_create(
     """Create a model from an installed one, with its own system prompt, parameters or template.
 
     Use to keep a role or settings under a name; for a single call pass system and options to
-    ollama_generate instead. Weights are shared, so it takes seconds and almost no disk; files
-    imports new ones. A model of the same name is replaced. Stays on this machine unless
-    `from` has to be pulled. Returns status success.
+    ollama_generate instead. Weights are shared with `from`, so it takes seconds and almost no disk.
+    A model of the same name is replaced. Returns status success.
     """
     app = App.of(ctx)
     body = given(

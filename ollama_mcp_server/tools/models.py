@@ -5,16 +5,18 @@ from typing import Annotated, Any, Literal
 
 from fastmcp import Context
 from fastmcp.tools import ToolResult, tool
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from ..app import App
+from ..daemon.options import Options
 from ..daemon.results import Loaded, ModelInfo, ModelList, Running, meta, timings
 from ..delegation.deadline import deadline
 from ..errors import DaemonError
 from ..schemas import published
 from ._answers import ask_model, option_warnings, result
-from ._arguments import KeepAlive, Model, ModelOptions, Timeout
+from ._arguments import HIDDEN, KeepAlive, LoadOptions, Model, Timeout
 from ._hints import LOADS, MEMORY, READS
+from ._reading import from_json
 
 #: Fields of /api/show that only verbose returns: texts and tables of many kilobytes.
 BULKY = ("license", "modelfile", "template", "tensors", "messages", "projector_info")
@@ -88,16 +90,21 @@ async def ollama_show(
         ),
     ] = False,
     system: Annotated[
-        str | None, Field(description="System prompt to show the Modelfile with.")
+        str | None,
+        Field(description="System prompt to show the Modelfile with.", json_schema_extra=HIDDEN),
     ] = None,
-    options: ModelOptions = None,
+    options: Annotated[
+        Options | None,
+        BeforeValidator(from_json),
+        Field(description="Options to show the Modelfile with.", json_schema_extra=HIDDEN),
+    ] = None,
 ) -> ToolResult:
     """Show what one installed model is: capabilities, context length, parameters, system prompt.
 
     Use before a call that needs a capability or a long context, or to see a model's defaults; for
     all models in short use ollama_list. Reads only, in milliseconds. Returns capabilities,
-    details, parameters (the Modelfile's, as text), model_info; a thinking model's levels are in
-    thinking. Long texts are left out unless verbose.
+    details, parameters (the Modelfile's, as text) and model_info, whose
+    <architecture>.context_length is the longest window. Long texts are left out unless verbose.
     """
     body: dict[str, Any] = {"model": model, "verbose": verbose}
     if system is not None:
@@ -171,7 +178,7 @@ async def ollama_load(
     ctx: Context,
     model: Model,
     keep_alive: KeepAlive = None,
-    options: ModelOptions = None,
+    options: LoadOptions = None,
     timeout: Timeout = None,
 ) -> ToolResult:
     """Load a model into memory ahead of use, keep it there longer, or unload it.

@@ -11,7 +11,7 @@ from ..daemon.results import Done
 from ..delegation.transfer import transfer
 from ..schemas import published
 from ._answers import given, moved_result, result
-from ._arguments import Insecure, Model, Timeout
+from ._arguments import Insecure, Timeout
 from ._hints import PUBLISHES, REPLACES
 
 
@@ -44,7 +44,10 @@ async def ollama_copy(
 )
 async def ollama_push(
     ctx: Context,
-    model: Model,
+    model: Annotated[
+        str,
+        Field(min_length=1, description="Installed model, named after its registry: me/qwen3:8b."),
+    ],
     insecure: Insecure = None,
     timeout: Timeout = None,
 ) -> ToolResult:
