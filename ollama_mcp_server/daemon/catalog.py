@@ -42,14 +42,25 @@ class Catalog:
         """Return the rows of `/api/ps`: one for each runner."""
         return (await self._client.request("GET", "/api/ps")).get("models") or []
 
+    async def window(self, model: str) -> int | None:
+        """Return the context window that a loaded model really has (`/api/ps`), None if unknown."""
+        wanted = full_name(model)
+        return next(
+            (
+                row.get("context_length")
+                for row in await self.running()
+                if full_name(str(row.get("name"))) == wanted
+            ),
+            None,
+        )
+
     def forget(self) -> None:
         """Ask anew next time; for those who have just changed the library."""
         self._until = 0.0
 
     async def is_loaded(self, model: str) -> bool:
         """Return whether a runner of this name has finished loading."""
-        wanted = full_name(model)
-        return any(full_name(str(row.get("name"))) == wanted for row in await self.running())
+        return await self.window(model) is not None
 
     async def find(self, model: str) -> Part | None:
         """Return the row of an installed model, or None; names as the daemon resolves them."""

@@ -39,6 +39,7 @@ class Usage(Result):
 
     prompt_tokens: int = Field(description="Tokens of the prompt.")
     completion_tokens: int = Field(description="Tokens of the answer, thinking included.")
+    context: int | None = Field(None, description="The window, where the call set num_ctx.")
 
 
 class FunctionCall(Result):

@@ -30,6 +30,8 @@ class Answer:
     tool_calls: list[dict[str, Any]] = field(default_factory=list)
     logprobs: list[dict[str, Any]] = field(default_factory=list)
     final: Part = field(default_factory=dict)
+    #: Tokens of the context window, where it was asked for.
+    window: int | None = None
 
     def add(self, part: Part) -> None:
         """Take in one part of `/api/chat` or `/api/generate`."""

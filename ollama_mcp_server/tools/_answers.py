@@ -15,11 +15,12 @@ from ..delegation.choice import choose, needs_of
 from ..delegation.transfer import Transfer
 
 
-def usage(final: dict[str, Any]) -> Usage:
+def usage(answer: Answer) -> Usage:
     """Return the tokens that the daemon's final part counts."""
     return Usage(
-        prompt_tokens=final.get("prompt_eval_count") or 0,
-        completion_tokens=final.get("eval_count") or 0,
+        prompt_tokens=answer.final.get("prompt_eval_count") or 0,
+        completion_tokens=answer.final.get("eval_count") or 0,
+        context=answer.window,
     )
 
 
@@ -49,6 +50,9 @@ async def ask_model(
     look = waiting_phase(body["model"], app.catalog.running)
     async with app.progress(ctx, f"asking {body['model']}", look) as progress:
         answer = await ask(app.client, path, body, progress=progress, timeout_ms=timeout)
+    if options and options.num_ctx:
+        # The daemon may give less than was asked; this is the window that it really was.
+        answer.window = await app.catalog.window(body["model"])
     return answer, warnings
 
 
@@ -60,7 +64,7 @@ def chat_result(answer: Answer, warnings: list[str], **extra: Any) -> ToolResult
         tool_calls=answer.tool_calls or None,
         model=str(answer.final.get("model")),
         done_reason=answer.done_reason,
-        usage=usage(answer.final),
+        usage=usage(answer),
         warnings=[*warnings, *remarks(answer)] or None,
     )
     lines = [said.content] if said.content else []

@@ -59,7 +59,7 @@ async def ollama_embed(
     ollama_generate). Needs a model with the capability embedding (see ollama_list), which the
     first call loads in a second; nothing leaves the daemon. Vectors are L2-normalised, so
     their dot product is the cosine; those of two models do not compare, so name the model. Each is
-    hundreds of numbers that your context pays for: send few texts a call (40,000 numbers fit).
+    hundreds of numbers that your context pays for: send few texts (40,000 numbers fit).
     Returns embeddings in the order of the input.
     """
     app = App.of(ctx)

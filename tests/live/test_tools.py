@@ -79,7 +79,9 @@ async def test_chat_answers_in_text_and_in_object(session: Caller) -> None:
     assert text(result) == said["content"]
     assert (said["model"], said["done_reason"]) == (models.CHAT, "stop")
     assert said["usage"]["prompt_tokens"] > 5
-    assert said["usage"]["context"] == 2048
+    # A runner goes by the name that loaded it, which may be another model of the same weights.
+    row = (await running(session)).get(models.CHAT, {})
+    assert said["usage"].get("context") == row.get("context_length")
     assert result.meta["ollama/final"]["eval_count"] == said["usage"]["completion_tokens"]
     assert result.meta["ollama/timings"]["tokens_per_second"] > 0
 

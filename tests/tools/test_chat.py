@@ -174,6 +174,11 @@ async def test_an_unknown_option_is_passed_on_and_told(client: Caller, daemon: F
     assert "does not know the option 'mirostat'" in text(result)
 
 
+async def test_the_window_is_told_where_it_was_set(client: Caller) -> None:
+    result = await client.call("ollama_chat", model=CHAT, messages=HELLO, options={"num_ctx": 8192})
+    assert result.structured_content["usage"]["context"] == 8192
+
+
 async def test_log_probabilities_are_in_meta(client: Caller) -> None:
     result = await client.call(
         "ollama_chat", model=CHAT, messages=HELLO, logprobs=True, top_logprobs=2)  # fmt: skip
