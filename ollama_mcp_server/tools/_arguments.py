@@ -127,8 +127,8 @@ ModelOptions = Annotated[
     shown(
         OPEN_OBJECT,
         'Ollama\'s options: {"temperature": 0.2, "num_ctx": 8192, "num_predict": 500, "stop": '
-        '["END"]}. num_ctx: window in tokens, another value reloads the model; num_predict: '
-        "longest answer, by default until the window is full.",
+        '["END"]}. num_ctx: window in tokens (another value reloads the model; a prompt that '
+        "does not fit is an error); num_predict: longest answer, by default until it is full.",
     ),
 ]
 LoadOptions = Annotated[

@@ -31,7 +31,12 @@ MAX_NUMBERS = 40_000
 async def ollama_embed(
     ctx: Context,
     input: Annotated[
-        Any, BeforeValidator(to_texts), shown(TEXTS, "A text, or a list of texts: one vector each.")
+        Any,
+        BeforeValidator(to_texts),
+        shown(
+            TEXTS,
+            "A text, or a list of texts: one vector each. One longer than the window is an error.",
+        ),
     ],
     model: OptionalModel = None,
     dimensions: Annotated[
