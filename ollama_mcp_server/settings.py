@@ -30,9 +30,13 @@ Names = Annotated[tuple[str, ...], NoDecode]
 
 
 def config_file() -> Path:
-    """Return the path of the settings file, by the XDG base directory rules."""
-    base = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
-    return Path(base).expanduser() / "ollama-mcp-server" / "config.toml"
+    """Return where the settings file is, by the XDG base directory rules.
+
+    The path is relative, and then counts as none, for a user without a home (a number in a
+    container): no folder named `~` may stand in for it.
+    """
+    base = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")  # noqa: PTH111
+    return Path(base, "ollama-mcp-server", "config.toml")
 
 
 def _env(name: str, field: str) -> AliasChoices:
@@ -132,7 +136,7 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Return flags, environment and file, in this order; no `.env` is read."""
         file = config_file()
-        if not file.is_file():
+        if not (file.is_absolute() and file.is_file()):
             return init_settings, env_settings
         try:
             return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, file)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 START = """
 import json, sys
@@ -36,3 +37,15 @@ def test_a_spelling_that_the_ollama_package_chokes_on_does_no_harm() -> None:
 
 def test_quotes_around_an_address_do_no_harm() -> None:
     assert started(OLLAMA_HOST=' "127.0.0.1" ')[1] == "http://127.0.0.1:11434"
+
+
+def test_a_user_without_a_home_is_served(tmp_path: Path) -> None:
+    """As a number without an entry in passwd, in a container."""
+    program = "import os; os.path.expanduser = lambda path: path\n" + START
+    folder = tmp_path / "~" / ".config" / "ollama-mcp-server"
+    folder.mkdir(parents=True)
+    (folder / "config.toml").write_text("port = 'hostile'")
+    ran = subprocess.run(
+        [sys.executable, "-c", program], env={}, cwd=tmp_path, capture_output=True, text=True
+    )
+    assert ran.returncode == 0, ran.stderr
