@@ -227,3 +227,6 @@ def quiet_the_frame(log_level: str = "warning") -> None:
     os.environ["FASTMCP_CHECK_FOR_UPDATES"] = "off"
     os.environ["FASTMCP_ENABLE_RICH_LOGGING"] = "false"
     os.environ["FASTMCP_LOG_LEVEL"] = "INFO" if log_level == "debug" else log_level.upper()
+    if os.path.expanduser("~") == "~":  # noqa: PTH111 - a user without a home
+        # FastMCP wants to name a data folder, which this server never uses.
+        os.environ.setdefault("XDG_DATA_HOME", "/nonexistent")
