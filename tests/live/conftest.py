@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
-from scripts.testbed import api
+from scripts.testbed import api, cache, daemon
 from tests.conftest import OUTSIDE
+from tests.wire import EVERY, Client, Servers, client_of, started
 
 
 @pytest.fixture(scope="session")
@@ -27,3 +30,26 @@ def ollama_pid(ollama_host: str) -> int:
     if not pid:
         pytest.skip("this daemon is not the test bed's own, so its runners cannot be watched")
     return int(pid)
+
+
+@pytest.fixture(scope="module")
+def ollama(ollama_host: str) -> Iterator[daemon.Daemon]:
+    """A daemon of our own, whose runners nobody else gives work."""
+    version = OUTSIDE.get("OLLAMA_MCP_TESTBED_VERSION")
+    if not version:
+        pytest.skip("there is no test bed to start a daemon of our own")
+    with daemon.start(cache.folder(), version=version) as ours:
+        yield ours
+
+
+@pytest.fixture(scope="module")
+def servers(ollama: daemon.Daemon, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """A server for each era of stdio and one for HTTP."""
+    with started(tmp_path_factory.mktemp("home"), OLLAMA_HOST=ollama.url) as servers:
+        yield servers
+
+
+@pytest.fixture(params=EVERY, ids=lambda way: f"{way[0]}-{way[1]}")
+def peer(servers: Servers, request: pytest.FixtureRequest) -> Client:
+    """A client on each transport in each era."""
+    return client_of(servers, request.param)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from scripts.testbed import cache, daemon, models, runner
-from tests.conftest import OUTSIDE
+from scripts.testbed import daemon, models, runner
 from tests.wire import (
-    EVERY,
     NEW,
     OLD,
     Call,
@@ -22,8 +19,6 @@ from tests.wire import (
     HttpClient,
     Servers,
     Stdio,
-    client_of,
-    started,
     within,
 )
 
@@ -50,29 +45,6 @@ WRITING = {
         "max_tokens": 1500,
     },
 }
-
-
-@pytest.fixture(scope="module")
-def ollama(ollama_host: str) -> Iterator[daemon.Daemon]:
-    """A daemon of our own, whose runners nobody else gives work."""
-    version = OUTSIDE.get("OLLAMA_MCP_TESTBED_VERSION")
-    if not version:
-        pytest.skip("there is no test bed to start a daemon of our own")
-    with daemon.start(cache.folder(), version=version) as ours:
-        yield ours
-
-
-@pytest.fixture(scope="module")
-def servers(ollama: daemon.Daemon, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    """A server for each era of stdio and one for HTTP."""
-    with started(tmp_path_factory.mktemp("home"), OLLAMA_HOST=ollama.url) as servers:
-        yield servers
-
-
-@pytest.fixture(params=EVERY, ids=lambda way: f"{way[0]}-{way[1]}")
-def peer(servers: Servers, request: pytest.FixtureRequest) -> Client:
-    """A client on each transport in each era."""
-    return client_of(servers, request.param)
 
 
 def cancelled(call: Call, ollama: daemon.Daemon) -> float:

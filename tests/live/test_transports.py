@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from scripts.testbed import cache, daemon, models, runner, wire
-from tests.conftest import OUTSIDE
+from scripts.testbed import daemon, models, runner, wire
 from tests.wire import (
-    EVERY,
     INT,
     NEW,
     OLD,
@@ -20,10 +17,7 @@ from tests.wire import (
     Client,
     Http,
     HttpClient,
-    Servers,
     Stdio,
-    client_of,
-    started,
     within,
 )
 
@@ -33,29 +27,6 @@ CAPITAL = "What is the capital of France?"
 #: Writes for some twenty seconds on two cores.
 LONG = {"model": models.CHAT, "prompt": "1, 2, 3, 4, 5, 6,", "raw": True}
 LONG_OPTIONS = {"temperature": 0, "num_predict": 1500}
-
-
-@pytest.fixture(scope="module")
-def ollama(ollama_host: str) -> Iterator[daemon.Daemon]:
-    """A daemon of our own, whose runners nobody else gives work."""
-    version = OUTSIDE.get("OLLAMA_MCP_TESTBED_VERSION")
-    if not version:
-        pytest.skip("there is no test bed to start a daemon of our own")
-    with daemon.start(cache.folder(), version=version) as ours:
-        yield ours
-
-
-@pytest.fixture(scope="module")
-def servers(ollama: daemon.Daemon, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    """A server for each era of stdio and one for HTTP."""
-    with started(tmp_path_factory.mktemp("home"), OLLAMA_HOST=ollama.url) as servers:
-        yield servers
-
-
-@pytest.fixture(params=EVERY, ids=lambda way: f"{way[0]}-{way[1]}")
-def peer(servers: Servers, request: pytest.FixtureRequest) -> Client:
-    """A client on each transport in each era."""
-    return client_of(servers, request.param)
 
 
 def test_each_kind_of_call_is_answered(peer: Client) -> None:
