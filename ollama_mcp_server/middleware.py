@@ -64,21 +64,11 @@ class Calls(Middleware):
             raise
         except ToolError:
             # A tool of a user's folder, or a fault of ours; FastMCP has logged its traceback.
-            return failure(
-                OllamaMCPError(
-                    f"the tool {name} failed inside this server",
-                    "The server's log (stderr) has the details",
-                )
-            )
+            return failure(internal(name))
         # The outermost handler: whatever else goes wrong is told as such, and the server lives.
         except Exception:
             logger.exception("the tool %s failed", name)
-            return failure(
-                OllamaMCPError(
-                    f"the tool {name} failed inside this server",
-                    "The server's log (stderr) has the details",
-                )
-            )
+            return failure(internal(name))
 
     async def _unknown_tool(self, context: Call, name: str) -> MCPError:
         """Return the protocol's own error (MCP, tools: -32602 for an unknown tool)."""
@@ -116,6 +106,13 @@ def accepted(arguments: dict[str, Any], known: Collection[str]) -> dict[str, Any
         if value is not None and not (name in IGNORED and name not in known):
             renamed.setdefault(ours if ours not in arguments or ours == name else name, value)
     return renamed
+
+
+def internal(tool: str) -> OllamaMCPError:
+    """Return the error for a fault of this server, which its log has and its caller need not."""
+    return OllamaMCPError(
+        f"the tool {tool} failed inside this server", "The server's log (stderr) has the details"
+    )
 
 
 def failure(error: OllamaMCPError) -> ToolResult:

@@ -117,3 +117,12 @@ async def test_strings_do_for_objects(client: Caller, daemon: FakeOllama) -> Non
     assert not result.is_error, text(result)
     assert daemon.requests[-1].body["options"] == {"temperature": 0}
     assert "format" not in daemon.requests[-1].body
+
+
+async def test_an_error_stands_where_the_daemon_names_no_others(
+    client: Caller, daemon: FakeOllama
+) -> None:
+    daemon.reply("/api/tags", status=403)
+    error = await client.error("ollama_show", model="nothing")
+    assert error["code"] == "model_not_found"
+    assert "nearest" not in error["details"]

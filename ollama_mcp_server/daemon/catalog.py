@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 
 from ..errors import (
     CapabilityMissing,
-    DaemonError,
-    DaemonUnreachable,
     ModelNotFound,
     OllamaMCPError,
 )
@@ -58,10 +56,6 @@ class Catalog:
         """Ask anew next time; for those who have just changed the library."""
         self._until = 0.0
 
-    async def is_loaded(self, model: str) -> bool:
-        """Return whether a runner of this name has finished loading."""
-        return await self.window(model) is not None
-
     async def find(self, model: str) -> Part | None:
         """Return the row of an installed model, or None; names as the daemon resolves them."""
         wanted = full_name(model)
@@ -76,8 +70,8 @@ class Catalog:
             return
         try:
             models = await self.installed()
-        except (DaemonError, DaemonUnreachable):
-            return
+        except OllamaMCPError:
+            return  # the error stands, without names
         if isinstance(error, CapabilityMissing):
             able = capable(models, error.details.get("capability", ""))
             error.details["candidates"] = able

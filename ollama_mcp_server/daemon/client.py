@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 
 from ..address import Address
-from ..errors import START_IT, DaemonError, QueueFull, translated
+from ..errors import START_IT, DaemonError, DaemonUnreachable, QueueFull, translated
 from ..settings import bare_environment
 from .refusals import refused
 from .wire import Part, is_final
@@ -64,17 +64,25 @@ class Client(ollama.AsyncClient):
         self._unreachable = unreachable
         if not address.is_loopback:
             self._unreachable += "; a proxy (OLLAMA_MCP_PROXY, HTTPS_PROXY) may stand between"
-        super().__init__(
-            address.url,
-            headers=dict(headers),
-            auth=address.credentials,
-            proxy=None if address.is_loopback else proxy,
-            trust_env=not address.is_loopback,
-            verify=tls_context(address, ca_file),
-            follow_redirects=False,
-            timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
-        )
+        try:
+            super().__init__(
+                address.url,
+                headers=dict(headers),
+                auth=address.credentials,
+                proxy=None if address.is_loopback else proxy,
+                trust_env=not address.is_loopback,
+                verify=tls_context(address, ca_file),
+                follow_redirects=False,
+                timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT),
+                limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
+            )
+        except ImportError as error:  # httpx, for a SOCKS proxy of the environment
+            raise DaemonUnreachable(
+                f"the way to {address.url} leads through a SOCKS proxy, for which a package is "
+                "missing",
+                "Start the server with `uvx --with socksio ollama-mcp-server`, or except the "
+                "address in NO_PROXY",
+            ) from error
         if "authorization" not in headers:
             # Its constructor takes OLLAMA_API_KEY from the environment for every host.
             self._client.headers.pop("authorization", None)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from fastmcp import Context
@@ -13,6 +14,7 @@ from ..daemon.results import ChatAnswer, Done, Result, Usage, meta
 from ..delegation.answer import Answer, ask, waiting_phase
 from ..delegation.choice import choose, needs_of
 from ..delegation.transfer import Transfer
+from ..errors import OllamaMCPError
 
 
 def usage(answer: Answer) -> Usage:
@@ -51,8 +53,10 @@ async def ask_model(
     async with app.progress(ctx, f"asking {body['model']}", look) as progress:
         answer = await ask(app.client, path, body, progress=progress, timeout_ms=timeout)
     if options and options.num_ctx:
-        # The daemon may give less than was asked; this is the window that it really was.
-        answer.window = await app.catalog.window(body["model"])
+        # The daemon may give less than was asked; this is the window that it really was. Should it
+        # not tell any more, the answer stands all the same.
+        with suppress(OllamaMCPError):
+            answer.window = await app.catalog.window(body["model"])
     return answer, warnings
 
 

@@ -58,7 +58,7 @@ class Message(Given):
     """A message of a chat (`api.Message` in Ollama)."""
 
     role: Literal["system", "user", "assistant", "tool"] = "user"
-    content: str = ""
+    content: Annotated[str, BeforeValidator(lambda value: "" if value is None else value)] = ""
     images: list[Image] | None = Field(None, description="base64 or data: URIs.")
     thinking: str | None = Field(None, json_schema_extra={"hidden": True})
     tool_calls: Annotated[

@@ -1,5 +1,6 @@
 """Change the library: pull, create, delete."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +13,7 @@ from ..app import App
 from ..daemon.options import Options
 from ..daemon.results import Done
 from ..delegation.transfer import transfer
-from ..errors import InvalidArgument
+from ..errors import InvalidArgument, OllamaMCPError
 from ..schemas import published
 from ._answers import given, moved_result, result
 from ._arguments import HIDDEN, OBJECTS, OPEN_OBJECT, Insecure, Message, Model, Timeout, shown
@@ -200,10 +201,13 @@ async def models_folder(app: App) -> Path | None:
     """
     if not app.client.address.is_loopback:
         return None
-    for row in (await app.catalog.installed())[:1]:
-        shown = await app.client.request("POST", "/api/show", {"model": row["name"]})
-        for line in str(shown.get("modelfile")).splitlines():
-            folder = Path(line.removeprefix("FROM ")).parent
-            if line.startswith("FROM /") and folder.is_dir():
-                return folder
+    # Whatever keeps the daemon from telling, the pull itself will say it, or does not need it.
+    with suppress(OllamaMCPError):
+        own = [row for row in await app.catalog.installed() if not row.get("remote_host")]
+        for row in own[:1]:
+            shown = await app.client.request("POST", "/api/show", {"model": row["name"]})
+            for line in str(shown.get("modelfile")).splitlines():
+                folder = Path(line.removeprefix("FROM ")).parent
+                if line.startswith("FROM /") and folder.is_dir():
+                    return folder
     return None

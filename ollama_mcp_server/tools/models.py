@@ -8,6 +8,7 @@ from fastmcp.tools import ToolResult, tool
 from pydantic import BeforeValidator, Field
 
 from ..app import App
+from ..daemon.catalog import full_name
 from ..daemon.options import Options
 from ..daemon.results import Loaded, ModelInfo, ModelList, Running, meta, timings
 from ..delegation.deadline import deadline
@@ -20,8 +21,6 @@ from ._reading import from_json
 
 #: Fields of /api/show that only verbose returns: texts and tables of many kilobytes.
 BULKY = ("license", "modelfile", "template", "tensors", "messages", "projector_info")
-
-
 #: Entries of a table in model_info, at most; a vocabulary has a hundred thousand.
 TABLE = 100
 
@@ -85,8 +84,8 @@ async def ollama_show(
     verbose: Annotated[
         bool,
         Field(
-            description="true adds licence, template, Modelfile, tensors "
-            "and vocabulary: can be a megabyte. Default false."
+            description="true adds licence, template, Modelfile, messages and tensors: tens of "
+            "kilobytes. Default false."
         ),
     ] = False,
     system: Annotated[
@@ -206,7 +205,7 @@ async def ollama_load(
         answer, reason = said.final, said.done_reason
     after = {row["name"] for row in await app.catalog.running()}
     if not reason:  # /api/embed does not tell
-        reason = "load" if await app.catalog.is_loaded(model) else "unload"
+        reason = "load" if full_name(model) in {full_name(name) for name in after} else "unload"
     gone = sorted(before - after - {model})
     warnings += [f"{name} was unloaded to make room" for name in gone if reason == "load"]
     loaded = Loaded(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -176,3 +177,12 @@ async def test_no_proxy_is_taken_for_loopback(
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     app = make_app(proxy="http://127.0.0.1:9")
     assert await app.client.request("GET", "/api/version")
+
+
+async def test_a_socks_proxy_without_its_package_is_told(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
+    monkeypatch.setitem(sys.modules, "socksio", None)
+    with pytest.raises(DaemonUnreachable, match="SOCKS"):
+        _ = make_app(ollama_host="http://192.0.2.1").client

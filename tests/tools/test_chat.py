@@ -237,3 +237,23 @@ async def test_an_error_in_mid_stream_keeps_what_was_said(
 async def test_two_calls_in_one_session(either_era: Caller) -> None:
     for _ in range(2):
         assert not (await either_era.call("ollama_chat", model=CHAT, messages=HELLO)).is_error
+
+
+async def test_an_answer_is_not_lost_to_a_question_asked_after_it(
+    client: Caller, daemon: FakeOllama
+) -> None:
+    daemon.reply("/api/chat", says("Hello"), final())
+    daemon.reply("/api/ps", status=500, error="gone")
+    result = await client.call("ollama_chat", model=CHAT, messages=HELLO, options={"num_ctx": 64})
+    assert result.structured_content["content"] == "Hello"
+    assert "context" not in result.structured_content["usage"]
+
+
+async def test_a_history_from_openai_may_have_null_contents(
+    client: Caller, daemon: FakeOllama
+) -> None:
+    call = {"id": "c1", "function": {"name": "f", "arguments": {}}}
+    message = {"role": "assistant", "content": None, "tool_calls": [call]}
+    result = await client.call("ollama_chat", model=CHAT, messages=[*HELLO, message])
+    assert not result.is_error, text(result)
+    assert sent(daemon)["messages"][1]["content"] == ""

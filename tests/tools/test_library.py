@@ -124,3 +124,15 @@ async def test_delete_asks_where_the_host_can_ask(
         assert questions[0].startswith(f"Delete the model {CHAT} (")
         left = await client.call("ollama_list", name=CHAT)
     assert left.structured_content["total"] == (0 if status == "success" else 1)
+
+
+async def test_a_pull_does_not_need_what_an_installed_model_tells(
+    client: Caller, daemon: FakeOllama
+) -> None:
+    far = {"name": "far:cloud", "remote_host": "https://ollama.com"}
+    daemon.reply("/api/tags", {"models": [far, {"name": "near"}]})
+    daemon.reply("/api/show", status=502, error="dial tcp: no such host")
+    daemon.reply("/api/pull", {"status": "success"})
+    assert not (await client.call("ollama_pull", model="m")).is_error
+    shown = [request.body["model"] for request in daemon.requests if request.path == "/api/show"]
+    assert shown == ["near"]
