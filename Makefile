@@ -41,7 +41,7 @@ docs-check: setup ## fail if those tables are not what the code says
 	@$(RUN) -m scripts.reference --check
 
 schemas: setup ## accept the tools' schemas as they are now; review the diff
-	@UPDATE_SCHEMAS=1 $(RUN) -m pytest -q tests/test_schemas.py
+	@UPDATE_SCHEMAS=1 $(RUN) -m pytest -q tests/test_schemas.py tests/prompts tests/resources
 
 bench: setup ## measure, as ratios in one run
 	@$(BED) $(RUN) -m bench $(ARGS)

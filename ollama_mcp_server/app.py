@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -9,14 +10,21 @@ from typing import TYPE_CHECKING, Any
 from pydantic import SecretStr
 
 from .address import parse_address
+from .delegation.jobs import current
 from .progress import Look, Progress, Report
-from .settings import Settings
+from .settings import Settings, state_folder
 
 if TYPE_CHECKING:
     from fastmcp import Context
 
     from .daemon.catalog import Catalog
     from .daemon.client import Client
+    from .delegation.conversations import Conversations
+    from .delegation.delegate import Delegate
+    from .delegation.jobs import Jobs
+    from .delegation.kept import Kept
+    from .delegation.ranking import Vectors
+    from .delegation.roots import Roots
 
 #: Under this key the server's lifespan context holds the App.
 KEY = "app"
@@ -71,14 +79,66 @@ class App:
 
         return Catalog(self.client)
 
+    @cached_property
+    def delegate(self) -> Delegate:
+        """Who asks the models, with all that makes it dependable."""
+        from .delegation.delegate import Delegate
+
+        return Delegate(self.client, self.catalog, self.settings)
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        """The calls whose work goes on."""
+        from .delegation.jobs import Jobs
+
+        return Jobs()
+
+    @cached_property
+    def kept(self) -> Kept:
+        """Results that were too long for an answer, for a while."""
+        from .delegation.kept import Kept
+
+        return Kept()
+
+    @cached_property
+    def vectors(self) -> Vectors:
+        """Vectors of passages that were embedded before."""
+        from .delegation.ranking import Vectors
+
+        return Vectors()
+
+    @cached_property
+    def roots(self) -> Roots:
+        """The folders whose files may be read and written."""
+        from .delegation.roots import Roots
+
+        return Roots(self.settings.roots)
+
+    @cached_property
+    def conversations(self) -> Conversations:
+        """The conversations that callers left in our keeping."""
+        from .delegation.conversations import Conversations
+        from .delegation.state import open_store
+
+        return Conversations(open_store(self.settings.state_url, state_folder()))
+
+    def owner(self, ctx: Context) -> str:
+        """Return whose jobs and conversations a call is about; "" where no token is asked for."""
+        token = self.settings.auth_token
+        return hashlib.sha256(token.get_secret_value().encode()).hexdigest()[:16] if token else ""
+
     def progress(self, ctx: Context, phase: str, look: Look | None = None) -> Progress:
         """Return the progress of a call, silent where the client asked for none."""
-        return Progress(reporter(ctx), phase, look)
+        progress = Progress(reporter(ctx), phase, look)
+        if (job := current.get()) is not None:
+            job.progress = progress
+        return progress
 
     async def aclose(self) -> None:
         """Close what was opened."""
-        for name in {"client", "cloud"} & self.__dict__.keys():
-            await self.__dict__.pop(name).aclose()
+        for name in ("jobs", "conversations", "client", "cloud"):  # first those who use the others
+            if name in self.__dict__:
+                await self.__dict__.pop(name).aclose()
 
 
 def bearer(key: SecretStr) -> str:

@@ -97,7 +97,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="Each option can also be set by the variable behind it, or in\n"
         "~/.config/ollama-mcp-server/config.toml. Secrets only there: OLLAMA_API_KEY,\n"
-        "OLLAMA_MCP_AUTH_TOKEN, OLLAMA_MCP_HEADERS.",
+        "OLLAMA_MCP_AUTH_TOKEN, OLLAMA_MCP_HEADERS, OLLAMA_MCP_STATE_URL.",
     )
     made.add_argument("--version", action="version", version=f"ollama-mcp-server {__version__}")
     for name, field in Settings.model_fields.items():
@@ -105,7 +105,9 @@ def parser() -> argparse.ArgumentParser:
             continue  # on a command line it would stand in the list of processes
         told = f"{field.description} [{variable(name)}]".replace("%", "%%")
         flag = f"--{name.replace('_', '-')}"
-        if field.annotation is bool:
+        if name == "roots":
+            made.add_argument("--root", dest=name, action="append", metavar="…", help=told)
+        elif field.annotation is bool:
             made.add_argument(flag, dest=name, action=argparse.BooleanOptionalAction, help=told)
         else:
             made.add_argument(flag, dest=name, metavar="…", help=told)

@@ -2,9 +2,10 @@
 
 import importlib
 import importlib.util
+import inspect
 import pkgutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -25,15 +26,19 @@ Load = Callable[[], ModuleType]
 
 
 def discover(
-    package: ModuleType, folder: Path | None, complain: Complain
+    package: ModuleType,
+    folder: Path | None,
+    complain: Complain,
+    more: Sequence[ModuleType] = (),
 ) -> Iterator[FastMCPComponent]:
-    """Yield the components of a package's modules, then of a folder's, by name of module.
+    """Yield the components of a package's modules, of `more`, then of a folder's, by name.
 
     Modules and files whose name begins with `_` are left out. One that fails to import, or that
     takes a name already taken, is complained of and takes no other down.
     """
     taken: dict[str, str] = {}
-    for name, load in [*_modules(package), *_files(folder, complain)]:
+    modules = [found for each in (package, *more) for found in _modules(each)]
+    for name, load in [*modules, *_files(folder, complain)]:
         for component in _components(name, load, complain):
             if component.key in taken:
                 complain(
@@ -75,10 +80,10 @@ def _components(name: str, load: Load, complain: Complain) -> list[FastMCPCompon
         for component in own:
             if isinstance(component, Tool):
                 component.parameters = slimmed(dereference_refs(component.parameters))
-    # Whatever a tool module does wrong, the other tools stay.
+    # Whatever a module does wrong, the others stay.
     except (Exception, SystemExit) as error:  # noqa: BLE001
         complain(
-            f"{name} could not be used, its tools are missing: {type(error).__name__}: {error}"
+            f"{name} could not be used, what it offers is missing: {type(error).__name__}: {error}"
         )
         return []
     return sorted(own, key=_line)
@@ -100,5 +105,6 @@ def _origin(component: FastMCPComponent, module: ModuleType) -> str:
 
 
 def _line(component: FastMCPComponent) -> tuple[int, str]:
-    code = getattr(getattr(component, "fn", None), "__code__", None)
+    function = getattr(component, "fn", None)
+    code = getattr(inspect.unwrap(function), "__code__", None) if function else None
     return (code.co_firstlineno if code else 0), component.name

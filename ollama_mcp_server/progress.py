@@ -29,28 +29,46 @@ class Progress:
     def __init__(self, report: Report | None, phase: str, look: Look | None = None) -> None:
         self._report = report
         self._look = look
-        self._message = phase
+        self.message = phase
+        #: Returns what there is of the answer, for those who will not wait for all of it.
+        self.so_far: Callable[[], str] = str
         self._value = 0.0
         self._total: float | None = None
         self._sent = 0.0
         self._changed = asyncio.Event()
-        self._pause = FIRST_LOOK if look else BEAT
+        self._pause = FIRST_LOOK
         self._task: asyncio.Task[None] | None = None
 
     def update(self, message: str, value: float = 0.0, total: float | None = None) -> None:
         """Say how far the work is; costs nothing where nobody listens."""
         self._look = None  # from now on the work tells by itself
-        self._message, self._value, self._total = message, value, total
+        self.message, self._value, self._total = message, value, total
         self._changed.set()
 
     def waits(self, message: str) -> None:
         """Say what the work waits for, before it has begun to tell by itself."""
-        self._message, self._pause = message, FIRST_LOOK
+        self.message, self._pause = message, FIRST_LOOK
         self._changed.set()
 
+    def watch(self, message: str, look: Look) -> None:
+        """Say what begins now, and whom to ask what it waits for, should it stay silent."""
+        self.message, self._look = message, look
+
+    def attach(self, report: Report | None) -> None:
+        """Tell `report` from now on, and nobody else."""
+        self.detach()
+        self._report = report
+        if report is not None:
+            self._task = asyncio.create_task(self._run(report))
+
+    def detach(self) -> None:
+        """Tell nobody any more; the work goes on."""
+        self._report = None
+        if self._task is not None:
+            self._task.cancel()
+
     async def __aenter__(self) -> "Progress":
-        if self._report is not None:
-            self._task = asyncio.create_task(self._run(self._report))
+        self.attach(self._report)
         return self
 
     async def __aexit__(
@@ -61,14 +79,15 @@ class Progress:
     ) -> None:
         if self._task is None or self._report is None:
             return
-        self._task.cancel()
+        report, task = self._report, self._task
+        self.detach()
         # `wait` leaves our own cancellation, should it come now, to rise; awaiting the task and
         # suppressing its CancelledError would swallow it.
-        await asyncio.wait([self._task])
-        if not self._task.cancelled():
-            self._task.exception()  # the client has gone, and the call will learn it too
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()  # the client has gone, and the call will learn it too
         if error is None and self._changed.is_set():
-            await self._send(self._report)  # the last state, so that even a short call has one
+            await self._send(report)  # the last state, so that even a short call has one
 
     async def _run(self, report: Report) -> None:
         while True:
@@ -86,10 +105,10 @@ class Progress:
         with anyio.move_on_after(LOOK):
             phase = await look()
             if self._look is look:  # the work may have begun to tell meanwhile
-                self._message = phase
+                self.message = phase
 
     async def _send(self, report: Report) -> None:
         self._changed.clear()
         self._sent = max(self._value, self._sent + 0.001)
         total = None if self._total is None else max(self._total, self._sent)
-        await report(self._sent, total, self._message)
+        await report(self._sent, total, self.message)

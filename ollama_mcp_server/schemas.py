@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
 _ERROR = {"type": "object", "properties": {"error": {"type": "object"}}, "required": ["error"]}
+_JOB = {"type": "object", "properties": {"job": {"type": "string"}}, "required": ["job"]}
 _NULL = {"type": "null"}
 #: Keywords that hold schemas by name; their keys are names, not keywords.
 _NAMED = ("properties", "$defs", "patternProperties")
@@ -28,6 +29,11 @@ def published(result: type[BaseModel]) -> dict[str, Any]:
 def either(schema: dict[str, Any]) -> dict[str, Any]:
     """Return the output schema for results of `schema`, or one of our errors."""
     return {"type": "object", "anyOf": [schema, _ERROR]}
+
+
+def or_job(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return an output schema that also takes what is there of an answer that takes long."""
+    return {**schema, "anyOf": [*schema.get("anyOf", [schema]), _JOB]}
 
 
 def slimmed(schema: dict[str, Any]) -> dict[str, Any]:

@@ -6,19 +6,27 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastmcp import FastMCP
+from fastmcp.prompts import Prompt
+from fastmcp.resources import Resource, ResourceTemplate
 from fastmcp.tools import Tool
 
-from . import __version__, tools
+from . import __version__, prompts, resources, tools
 from .app import KEY, App
+from .completion import complete
 from .discovery import discover
 from .middleware import Arguments, Calls
+from .patience import LongCalls
+from .reading import Reading
+from .schemas import or_job
 from .settings import Settings
-from .tools._hints import MEMORY
+from .subscriptions import Subscriptions
+from .tools._changes import BUS
+from .tools._hints import LONG, MEMORY
 
 logger = logging.getLogger(__name__)
 
 #: Toolsets, in the order of the documentation; a tool names its own by a tag.
-TOOLSETS = ("chat", "models", "publish", "web")
+TOOLSETS = ("chat", "models", "conversations", "publish", "web")
 
 INSTRUCTIONS = """\
 Use these tools to run local language models with Ollama: private, free inference on the user's \
@@ -26,11 +34,14 @@ own machine, for chat, summaries, translation, extraction to JSON, vision, embed
 manage the models.
 Start with ollama_list: it names the installed models with what each can do (capabilities: \
 completion, tools, vision, thinking, insert, embedding). Then ollama_generate for one prompt, \
-ollama_chat for a conversation or tool calling, ollama_embed for vectors. ollama_pull installs a \
-model; that takes minutes and gigabytes.
-Local models are small: give one clear task at a time, put the text before the question, and ask \
-for JSON by a JSON Schema in `format`. A prompt that does not fit is refused with the numbers, \
-never cut in silence; then raise options.num_ctx or send less. Errors say what to do next.
+ollama_chat for a conversation or tool calling, ollama_batch for one prompt over many items or \
+files, ollama_embed with query to search files, or for vectors. ollama_pull installs a model; \
+that takes minutes and gigabytes.
+To save your own context, name files instead of reading them: the model reads them, and you get \
+its answer. Local models are small: give one clear task at a time, and ask for JSON by a JSON \
+Schema in `format`, which is checked. A prompt that does not fit is refused with the numbers, \
+never cut in silence. A call that takes long answers with a job: ollama_job gets the rest. Errors \
+say what to do next.
 """
 
 
@@ -40,40 +51,55 @@ def build_server(app: App) -> FastMCP[Any]:
     Raises:
         ValueError: the settings name a toolset or tool that there is not.
     """
+    subscriptions = Subscriptions()
 
     @asynccontextmanager
-    async def lifespan(_: FastMCP[Any]) -> AsyncIterator[dict[str, App]]:
+    async def lifespan(_: FastMCP[Any]) -> AsyncIterator[dict[str, Any]]:
         try:
-            yield {KEY: app}
+            yield {KEY: app, BUS: subscriptions.bus}
         finally:
+            subscriptions.close()
             await app.aclose()
 
     arguments: dict[str, Arguments] = {}
+    long: set[str] = set()
     server: FastMCP[Any] = FastMCP(
         "ollama-mcp-server",
         INSTRUCTIONS,
         version=__version__,
         lifespan=lifespan,
-        middleware=[Calls(app, arguments)],
+        middleware=[subscriptions, Reading(app), LongCalls(app, long), Calls(app, arguments)],
         mask_error_details=True,
         dereference_schemas=False,  # done once, by discover
         on_duplicate="error",
     )
     schemas = {}
-    for component in discover(tools, app.settings.tools_dir, logger.error):
+    found = discover(tools, app.settings.tools_dir, logger.error, more=[resources, prompts])
+    for component in found:
         if isinstance(component, Tool):
             if reason := left_out(component, app.settings):
                 app.hidden[component.name] = reason
                 continue
+            if LONG in component.tags:
+                long.add(component.name)
+                component.output_schema = or_job(component.output_schema or {"type": "object"})
             schemas[component.name] = component.parameters
             arguments[component.name] = Arguments.of(component)
             server.add_tool(component)
+        elif isinstance(component, Resource):
+            server.add_resource(component)
+        elif isinstance(component, ResourceTemplate):
+            server.add_template(component)
+        elif isinstance(component, Prompt):
+            server.add_prompt(component)
     known = {"all", *TOOLSETS, *schemas, *app.hidden}
     if wrong := [name for name in app.settings.toolsets if name not in known]:
         raise ValueError(
             f"OLLAMA_MCP_TOOLSETS: there is no toolset or tool {', '.join(wrong)}; "
             f"toolsets are {', '.join(TOOLSETS)} and all"
         )
+    server.add_completion_handler(complete)
+    subscriptions.serve(server)
     _skip_the_list_before_each_call(server, schemas)
     return server
 

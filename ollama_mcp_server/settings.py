@@ -12,7 +12,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -39,9 +47,26 @@ def config_file() -> Path:
     return Path(base, "ollama-mcp-server", "config.toml")
 
 
+def state_folder() -> Path:
+    """Return where state is kept on disk, by the XDG rules; relative for a user without a home."""
+    base = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")  # noqa: PTH111
+    return Path(base, "ollama-mcp-server")
+
+
 def _env(name: str, field: str) -> AliasChoices:
     """Let one of Ollama's own variables, or the field's name in the file and as a flag, set it."""
     return AliasChoices(name, field)
+
+
+class Profile(BaseModel):
+    """A model with settings of its own, under a name."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: str
+    system: str | None = None
+    options: dict[str, Any] = {}
+    keep_alive: str | float | None = None
 
 
 class Settings(BaseSettings):
@@ -85,10 +110,47 @@ class Settings(BaseSettings):
         None,
         description="Model that answers calls that name none and that it has the capabilities for.",
     )
+    aliases: Annotated[dict[str, str], NoDecode] = Field(
+        default_factory=dict,
+        description="Other names for models: fast=qwen3:1.7b,code=qwen2.5-coder:7b.",
+    )
+    profiles: Annotated[dict[str, Profile], NoDecode] = Field(
+        default_factory=dict,
+        description="Models with settings of their own, usable wherever a model is named, as JSON "
+        "or [profiles.NAME] in the file: model, system, options, keep_alive.",
+    )
+    auto_pull: bool = Field(
+        False, description="Pull a model that a call names and that is missing."
+    )
+    max_context: int | None = Field(
+        None,
+        ge=256,
+        description="Most tokens that num_ctx is raised to for a long prompt (default 32768, or "
+        "the model's own maximum where that is less).",
+    )
+    wait: float | None = Field(
+        None,
+        ge=0.1,
+        description="Seconds after which a call that still works answers with a job handle "
+        "(default: what the client is known to wait for, else 50).",
+    )
+    roots: Annotated[tuple[Path, ...], NoDecode] = Field(
+        (),
+        description="Folder whose files the tools may read and write; several are separated as in "
+        "PATH, or the flag is repeated. Default none.",
+    )
+    allow_urls: bool = Field(
+        False, description="Fetch pictures from public http(s) URLs; never from private addresses."
+    )
+    state_url: SecretStr | None = Field(
+        None,
+        description="Where conversations are kept: disk, file:///FOLDER, redis://HOST or "
+        "valkey://HOST; default memory, until the server ends.",
+    )
     toolsets: Names = Field(
         DEFAULT_TOOLSETS,
         description="Toolsets or single tools to offer, separated by commas: "
-        "chat, models, publish, web, or all.",
+        "chat, models, conversations, publish, web, or all.",
     )
     read_only: bool = Field(
         False, description="Leave out every tool that changes the model library."
@@ -150,13 +212,27 @@ class Settings(BaseSettings):
             return tuple(name for name in (part.strip() for part in value.split(",")) if name)
         return value
 
-    @field_validator("headers", mode="before")
+    @field_validator("roots", mode="before")
+    @classmethod
+    def _folders(cls, value: Any) -> Any:
+        given = [value] if isinstance(value, str) else value
+        paths = [part for item in given for part in str(item).split(os.pathsep) if part.strip()]
+        return tuple(Path(os.path.expanduser(path)) for path in paths)  # noqa: PTH111
+
+    @field_validator("aliases", mode="before")
+    @classmethod
+    def _pairs(cls, value: Any) -> Any:
+        if not isinstance(value, str) or value.lstrip().startswith("{"):
+            return _from_json(value)
+        pairs = [part.partition("=") for part in value.split(",") if part.strip()]
+        if not all(name.strip() and model.strip() for name, _, model in pairs):
+            raise ValueError("must be name=model pairs, such as fast=qwen3:1.7b,code=codellama")
+        return {name.strip(): model.strip() for name, _, model in pairs}
+
+    @field_validator("headers", "profiles", mode="before")
     @classmethod
     def _object(cls, value: Any) -> Any:
-        try:
-            return json.loads(value) if isinstance(value, str) else value
-        except ValueError:
-            raise ValueError('must be JSON, such as {"X-Key": "secret"}') from None
+        return _from_json(value)
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -172,6 +248,14 @@ class Settings(BaseSettings):
             raise ValueError("OLLAMA_MCP_PROXY must be an address such as http://proxy:3128")
         if self.ca_file and not self.ca_file.is_file():
             raise ValueError(f"OLLAMA_MCP_CA_FILE: there is no file {self.ca_file}")
+        url = self.state_url.get_secret_value() if self.state_url else "memory"
+        if not re.match(r"(memory|disk|file:///.+|(redis|valkey)s?://.+)$", url):
+            raise ValueError(
+                "OLLAMA_MCP_STATE_URL must be memory, disk, file:///FOLDER, redis://… or valkey://…"
+            )
+        for root in self.roots:
+            if not root.is_dir():
+                raise ValueError(f"OLLAMA_MCP_ROOTS: there is no folder {root}")
         if self.auth_token and len(self.auth_token.get_secret_value()) < 16:
             raise ValueError(
                 "OLLAMA_MCP_AUTH_TOKEN: a token of fewer than 16 characters can be guessed; "
@@ -183,6 +267,13 @@ class Settings(BaseSettings):
     def address(self) -> Address:
         """The daemon's address, parsed."""
         return parse_address(self.ollama_host)
+
+
+def _from_json(value: Any) -> Any:
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        raise ValueError('must be JSON, such as {"name": "value"}') from None
 
 
 def variable(field: str) -> str:

@@ -125,7 +125,8 @@ def _raise_body_limit() -> None:
 class Running:
     """ASGI middleware that knows how many requests are being answered.
 
-    The standing streams of old-era clients (GET) are not counted: they end only with the server.
+    Standing streams (GET in the older era, else subscriptions/listen) are not counted: they end
+    only with the server.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -135,6 +136,7 @@ class Running:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass everything on."""
         counts = scope["type"] == "http" and scope["method"] != "GET"
+        counts = counts and (b"mcp-method", b"subscriptions/listen") not in scope["headers"]
         self.requests += counts
         try:
             await self.app(scope, receive, send)

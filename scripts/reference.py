@@ -18,10 +18,14 @@ ROOT = Path(__file__).parent.parent
 def main() -> int:
     """Write or check every generated part, and return the exit status."""
     quiet_the_frame()
-    tools = asyncio.run(listed())
+    tools, resources, prompts = asyncio.run(listed())
     parts = {
         ROOT / "README.md": {"tools": tools_table(tools), "settings": settings_table()},
-        ROOT / "docs" / "tools.md": {"reference": tools_reference(tools)},
+        ROOT / "docs" / "tools.md": {
+            "reference": tools_reference(tools),
+            "resources": resources_table(resources),
+            "prompts": prompts_table(prompts),
+        },
         ROOT / "docs" / "settings.md": {"reference": settings_table()},
     }
     stale = []
@@ -50,13 +54,18 @@ def filled(text: str, name: str, block: str) -> str:
     return f"{before}{begin}\n{block}\n{end}{after}"
 
 
-async def listed() -> list[Any]:
-    """Return every tool of the server, with the types behind it."""
+async def listed() -> tuple[list[Any], list[Any], list[Any]]:
+    """Return every tool, resource and prompt of the server, with the types behind them."""
     from ollama_mcp_server.app import App
     from ollama_mcp_server.server import build_server
 
     app = App(Settings(toolsets=("all",), api_key="generating-docs"))
-    return list(await build_server(app).list_tools())
+    server = build_server(app)
+    resources = [
+        *await server.list_resources(run_middleware=False),  # without what the daemon has
+        *await server.list_resource_templates(),
+    ]
+    return list(await server.list_tools()), resources, list(await server.list_prompts())
 
 
 def tools_table(tools: list[Any]) -> str:
@@ -119,6 +128,27 @@ def toolset(tool: Any) -> str:
     from ollama_mcp_server.server import TOOLSETS
 
     return ", ".join(name for name in TOOLSETS if name in tool.tags)
+
+
+def resources_table(resources: list[Any]) -> str:
+    """Return a row for each resource and template: its address, what it shows, its type."""
+    rows = ["| resource | what it shows | type |", "|---|---|---|"]
+    for each in resources:
+        address = getattr(each, "uri_template", None) or each.uri
+        text = told({"description": " ".join(each.description.split())})
+        rows.append(f"| `{address}` | {text} | {each.mime_type} |")
+    return "\n".join(rows)
+
+
+def prompts_table(prompts: list[Any]) -> str:
+    """Return a row for each argument of each prompt, after what the prompt is for."""
+    rows = ["| prompt | argument | |", "|---|---|---|"]
+    for prompt in prompts:
+        rows.append(f"| `{prompt.name}` | | {prompt.description} |")
+        for each in prompt.arguments or ():
+            need = " (required)" if each.required else ""
+            rows.append(f"| | `{each.name}`{need} | {told({'description': each.description})} |")
+    return "\n".join(rows)
 
 
 def settings_table() -> str:

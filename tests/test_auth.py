@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import struct
+import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -19,6 +21,7 @@ from ollama_mcp_server.server import build_server
 from ollama_mcp_server.settings import Settings
 from ollama_mcp_server.transport import MAX_BODY, build_web
 from tests.fake_ollama import FakeOllama
+from tests.tools.test_chat import RED
 from tests.wire import NEW, call_params, envelope
 
 TOKEN = "a-token-that-nobody-can-guess"
@@ -262,8 +265,15 @@ def test_secrets_do_not_show_in_the_settings() -> None:
 # --- bodies and probes ----------------------------------------------------------------------------
 
 
+def padded(png: bytes, size: int) -> bytes:
+    """Make a picture this large by a chunk that no reader knows."""
+    body = b"juNk" + bytes(size - len(png) - 12)
+    chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    return png[:33] + chunk + png[33:]
+
+
 async def test_a_picture_of_20_mib_reaches_the_daemon(daemon: FakeOllama) -> None:
-    picture = base64.b64encode(b"\x89PNG\r\n\x1a\n".ljust(15 * 2**20)).decode()
+    picture = base64.b64encode(padded(base64.b64decode(RED), 15 * 2**20)).decode()
     assert len(picture) == 20 * 2**20
     call = request("ollama_generate", model="llava:7b", prompt="What is it?", images=[picture])
     async with serving(ollama_host=daemon.url) as client:

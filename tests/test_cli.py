@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -110,6 +111,31 @@ def test_lists_and_tables_are_written_as_each_place_writes_them(
     )
 
 
+def test_aliases_and_profiles(write_config: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_config(
+        '[aliases]\nfast = "qwen3:1.7b"\n'
+        '[profiles.reviewer]\nmodel = "fast"\nsystem = "Review."\noptions = {num_ctx = 512}'
+    )
+    settings = cli.read_settings([])
+    assert settings.aliases == {"fast": "qwen3:1.7b"}
+    assert settings.profiles["reviewer"].options == {"num_ctx": 512}
+    monkeypatch.setenv("OLLAMA_MCP_ALIASES", " code = a:1 , vision=b:2,")
+    assert cli.read_settings([]).aliases == {"code": "a:1", "vision": "b:2"}
+    assert cli.read_settings(["--aliases", '{"code": "c"}']).aliases == {"code": "c"}
+
+
+def test_roots_are_separated_as_paths_and_repeated_as_flags(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.mkdir()
+    two.mkdir()
+    monkeypatch.setenv("OLLAMA_MCP_ROOTS", f"{one}{os.pathsep}~")
+    monkeypatch.setenv("HOME", str(two))
+    assert cli.read_settings([]).roots == (one, two)
+    assert cli.read_settings(["--root", str(two), "--root", str(one)]).roots == (two, one)
+
+
 def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     for field in Settings.model_fields:
         monkeypatch.setenv(variable(field), "")
@@ -141,6 +167,14 @@ def test_a_dotenv_file_is_not_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         ("OLLAMA_CLOUD_BASE_URL", "ftp://ollama.com"),
         ("OLLAMA_MCP_PROXY", "nonsense"),
         ("OLLAMA_MCP_CA_FILE", "/nonexistent/ca.pem"),
+        ("OLLAMA_MCP_ROOTS", "/nonexistent"),
+        ("OLLAMA_MCP_ALIASES", "fast"),
+        ("OLLAMA_MCP_ALIASES", '{"fast": 1}'),
+        ("OLLAMA_MCP_PROFILES", '{"reviewer": {"temperature": 0}}'),
+        ("OLLAMA_MCP_PROFILES", "reviewer"),
+        ("OLLAMA_MCP_MAX_CONTEXT", "0"),
+        ("OLLAMA_MCP_WAIT", "0"),
+        ("OLLAMA_MCP_STATE_URL", "postgres://host"),
     ],
 )
 def test_a_wrong_value_is_told_in_one_line_that_names_its_variable(
@@ -185,6 +219,7 @@ def test_several_faults_are_told_together(complaint: Callable[..., str]) -> None
         ("OLLAMA_HOST", f"http://me:{SECRET}@127.0.0.1:99999"),
         ("OLLAMA_HOST", f"ftp://me:{SECRET}@127.0.0.1"),
         ("OLLAMA_MCP_AUTH_TOKEN", SECRET[:8]),
+        ("OLLAMA_MCP_STATE_URL", f"mysql://:{SECRET}@127.0.0.1"),
     ],
 )
 def test_a_wrong_secret_is_not_repeated(
@@ -232,7 +267,8 @@ def test_help_tells_every_setting_and_its_variable(capsys: pytest.CaptureFixture
     told = capsys.readouterr().out
     for field in Settings.model_fields:
         assert variable(field) in told, field
-        assert (f"--{field.replace('_', '-')} " in told) != is_secret(field), field
+        flag = "--root" if field == "roots" else f"--{field.replace('_', '-')}"
+        assert (f"{flag} " in told) != is_secret(field), field
     assert "config.toml" in told
 
 

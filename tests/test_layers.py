@@ -13,8 +13,10 @@ LAYERS = [
     {"cli"},
     {"transport"},
     {"server"},
-    {"discovery", "middleware", "auth"},
-    {"tools"},
+    {"patience", "completion"},
+    {"discovery", "middleware", "reading", "subscriptions", "auth"},
+    {"tools", "resources", "prompts"},
+    {"glance"},
     {"app"},
     {"delegation"},
     {"daemon"},
@@ -23,7 +25,7 @@ LAYERS = [
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 #: Who may name what: the wire has one place, so has the server of pages.
 ONLY = {
-    "httpx": {"daemon", "errors"},
+    "httpx": {"daemon", "errors", "delegation"},
     "ollama": {"daemon"},
     "starlette": {"auth", "transport"},
     "uvicorn": {"transport"},

@@ -37,8 +37,8 @@ from tests.fake_ollama import FakeOllama
         ({"model": CHAT, "messages": HELLO, "top_logprobs": 21}, "top_logprobs must be 20 or less"),
         ({"model": CHAT, "messages": HELLO, "timeout": 0}, "timeout must be 1 or more"),
         ({"model": CHAT, "messages": HELLO, "tools": [{"name": 5}]}, "needs function.name"),
-        ({"model": CHAT, "messages": [{"role": "user", "images": ["/etc/hostname"]}]},
-         "must be base64"),
+        ({"model": CHAT, "messages": [{"role": "user", "images": [5]}]},
+         "must be a path, base64 or a data: URI"),
     ],
 )  # fmt: skip
 async def test_a_wrong_argument_is_told_in_words(
@@ -115,7 +115,7 @@ async def test_strings_do_for_objects(client: Caller, daemon: FakeOllama) -> Non
         options='{"temperature": 0}', format="markdown",
     )  # fmt: skip
     assert not result.is_error, text(result)
-    assert daemon.requests[-1].body["options"] == {"temperature": 0}
+    assert daemon.requests[-1].body["options"]["temperature"] == 0
     assert "format" not in daemon.requests[-1].body
 
 

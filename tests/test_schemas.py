@@ -60,8 +60,9 @@ def test_snapshots(listed: Listed) -> None:
 
 def test_the_default_tools(default: Listed) -> None:
     assert list(default) == [
-        "ollama_chat", "chat_completion", "ollama_embed", "ollama_generate", "ollama_pull",
-        "ollama_create", "ollama_delete", "ollama_list", "ollama_show", "ollama_ps", "ollama_load",
+        "ollama_batch", "ollama_chat", "chat_completion", "ollama_embed", "ollama_generate",
+        "ollama_job", "ollama_pull", "ollama_create", "ollama_delete", "ollama_list",
+        "ollama_show", "ollama_ps", "ollama_load",
     ]  # fmt: skip
 
 

@@ -69,3 +69,7 @@ class Options(BaseModel):
     def sent(self) -> dict[str, Any]:
         """Return what goes to the daemon: only what the caller gave."""
         return self.model_dump(exclude_none=True)
+
+    def window(self) -> dict[str, Any]:
+        """Return num_ctx alone, where the caller gave it."""
+        return {} if self.num_ctx is None else {"num_ctx": self.num_ctx}

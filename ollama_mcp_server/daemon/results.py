@@ -4,9 +4,9 @@ A field that has nothing to say is left out. What programs want and models need 
 (timings, log probabilities, the daemon's raw final part) goes to `_meta`, see `meta`.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 #: The keys of `_meta` all begin so.
 PREFIX = "ollama/"
@@ -34,12 +34,21 @@ class Result(BaseModel):
         return self.model_dump(mode="json", exclude_none=True)
 
 
+#: A value of any kind that JSON has.
+Json = Annotated[
+    Any,
+    WithJsonSchema(
+        {"anyOf": [{"type": kind} for kind in ("object", "array", "string", "number", "boolean")]}
+    ),
+]
+
+
 class Usage(Result):
     """Tokens that the call cost."""
 
     prompt_tokens: int = Field(description="Tokens of the prompt.")
     completion_tokens: int = Field(description="Tokens of the answer, thinking included.")
-    context: int | None = Field(None, description="The window, where the call set num_ctx.")
+    context: int | None = Field(None, description="The context window, in tokens.")
 
 
 class FunctionCall(Result):
@@ -60,13 +69,15 @@ class ToolCall(Result):
 class ChatAnswer(Result):
     """A model's answer."""
 
-    content: str = Field(description="The answer; may be empty if there are tool_calls.")
+    content: str | None = Field(None, description="The answer; none beside data.")
+    data: Json = Field(None, description="The answer, where format asked for JSON.")
     thinking: str | None = Field(None, description="What the model thought first.")
     tool_calls: list[ToolCall] | None = None
     model: str
     done_reason: str = Field(description="stop, length (cut at a limit), load or unload.")
     usage: Usage
     warnings: list[str] | None = None
+    conversation: str | None = Field(None, description="Handle, to go on with.")
 
 
 class Embedding(Result):
@@ -132,6 +143,7 @@ class Running(Result):
     models: list[RunningModel]
     version: str = Field(description="The daemon's version.")
     host: str
+    jobs: list[dict[str, Any]] | None = Field(None, description="Work that goes on: ollama_job.")
     cloud: dict[str, Any] | None = Field(None, description="Whether cloud models are disabled.")
 
 

@@ -12,7 +12,6 @@ from ..daemon.catalog import full_name
 from ..daemon.wire import Part, is_final
 from ..errors import OllamaMCPError
 from ..progress import Progress
-from .deadline import deadline
 
 if TYPE_CHECKING:
     from ..daemon.client import Client
@@ -30,8 +29,13 @@ class Answer:
     tool_calls: list[dict[str, Any]] = field(default_factory=list)
     logprobs: list[dict[str, Any]] = field(default_factory=list)
     final: Part = field(default_factory=dict)
-    #: Tokens of the context window, where it was asked for.
+    #: Tokens of the context window, where it is known.
     window: int | None = None
+    #: The answer as data, where JSON was asked for.
+    data: Any = None
+    #: What the reader must know beside the answer, and what only a curious one may.
+    warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def add(self, part: Part) -> None:
         """Take in one part of `/api/chat` or `/api/generate`."""
@@ -43,53 +47,41 @@ class Answer:
         if is_final(part):
             self.final = dict(part)
 
+    def clear(self) -> None:
+        """Forget what was said, for another try; the warnings stay."""
+        self.content = self.thinking = ""
+        self.tool_calls, self.logprobs, self.final = [], [], {}
+
+    @property
+    def model(self) -> str:
+        """The model that answered."""
+        return str(self.final.get("model"))
+
     @property
     def done_reason(self) -> str:
         """Why it ended: stop, length, load or unload."""
         return str(self.final.get("done_reason") or "stop")
 
 
-async def ask(
-    client: Client,
-    path: str,
-    body: Part,
-    *,
-    progress: Progress,
-    timeout_ms: int | None = None,
-) -> Answer:
-    """Ask a model and return its whole answer.
-
-    The daemon is always asked not to cut the prompt (`truncate: false`) and not to drop its start
-    when the window is full (`shift: false`), unless the body says otherwise.
+async def collect(
+    client: Client, path: str, body: Part, answer: Answer, progress: Progress
+) -> None:
+    """Ask a model, and take its answer in as it comes.
 
     Args:
         client: the daemon's client.
         path: `/api/chat` or `/api/generate`.
         body: the request, by Ollama's names.
+        answer: takes in every part, so that nothing is lost if it breaks off.
         progress: told of each phase and of every token.
-        timeout_ms: milliseconds after which the work is stopped; None waits for ever.
 
     Raises:
-        TimedOut: the time is up; `details.content` has what had been said by then.
-        OllamaMCPError: whatever else went wrong, with the same detail.
+        OllamaMCPError: the daemon refused, or its answer broke off.
     """
-    answer = Answer()
-    body = {"truncate": False, "shift": False, **body, "stream": True}
-    try:
-        with deadline(timeout_ms):
-            await _collect(client, path, body, answer, progress)
-    except OllamaMCPError as error:
-        error.details.update(_said(answer))
-        raise
-    answer.final.setdefault("model", body["model"])
-    return answer
-
-
-async def _collect(
-    client: Client, path: str, body: Part, answer: Answer, progress: Progress
-) -> None:
     tokens, began = 0, 0.0
-    async with aclosing(client.stream(path, body, waiting=progress.waits)) as parts:
+    async with aclosing(
+        client.stream(path, {**body, "stream": True}, waiting=progress.waits)
+    ) as parts:
         async for part in parts:
             answer.add(part)
             if is_final(part):
@@ -100,13 +92,18 @@ async def _collect(
             rate = f", {(tokens - 1) / (now - began):.0f} tokens/s" if now - began > 0.5 else ""
             phase = "writing" if answer.content or not answer.thinking else "thinking"
             progress.update(f"{phase}: token {tokens}{rate}", tokens)
+    answer.final.setdefault("model", body["model"])
 
 
-def _said(answer: Answer) -> dict[str, Any]:
+def said(answer: Answer) -> dict[str, Any]:
     """Return what had been said when it went wrong, so that it is not lost."""
     return {
         name: text
-        for name, text in (("content", answer.content), ("thinking", answer.thinking))
+        for name, text in (
+            ("content", answer.content),
+            ("thinking", answer.thinking),
+            ("notes", answer.notes),
+        )
         if text
     }
 

@@ -43,7 +43,7 @@ def to_messages(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     the name of the call that it belongs to.
 
     Raises:
-        InvalidArgument: a part is neither text nor a picture given as data.
+        InvalidArgument: a part is neither text nor a picture.
     """
     names: dict[str, str] = {}
     converted = []
@@ -79,12 +79,12 @@ def _content(content: Any) -> tuple[str, list[str]]:
         elif kind == "image_url":
             url = part.get("image_url")
             url = url.get("url") if isinstance(url, dict) else url
-            if not str(url).startswith("data:"):
+            if not isinstance(url, str) or not url:
                 raise InvalidArgument(
-                    "image_url must be a data: URI",
+                    "image_url must hold a url",
                     "Send the picture itself, as data:image/png;base64,…",
                 )
-            images.append(str(url).partition(",")[2])
+            images.append(url)
         else:
             raise InvalidArgument(
                 f"content parts of type {kind!r} are not supported", "Use text and image_url"

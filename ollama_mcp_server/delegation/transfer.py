@@ -60,6 +60,7 @@ async def transfer(
     progress: Progress,
     timeout_ms: int | None = None,
     disk: Path | None = None,
+    aside: bool = False,
 ) -> Transfer:
     """Run a pull, push or create to its end, and return what was moved.
 
@@ -71,6 +72,7 @@ async def transfer(
         timeout_ms: milliseconds after which it is stopped; None waits for ever.
         disk: the folder of a local daemon's models; a layer that does not fit there ends the
             work before its bulk is fetched.
+        aside: it is done on the way to something else, whose progress it must not use up.
 
     Raises:
         TooLarge: the disk has not the room; what was downloaded is kept for the next try.
@@ -90,7 +92,10 @@ async def transfer(
                         if moved.total
                         else ""
                     )
-                    progress.update(moved.status + size, moved.done, moved.total or None)
+                    if aside:
+                        progress.waits(f"pulling {body['model']}: {moved.status}{size}")
+                    else:
+                        progress.update(moved.status + size, moved.done, moved.total or None)
     except OllamaMCPError as error:
         if moved.done:
             error.details["bytes"] = moved.done

@@ -1,8 +1,6 @@
 """How an answer is shown: the text for hosts that read text, the object for those that do not."""
 
 import json
-from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 from fastmcp import Context
@@ -11,10 +9,9 @@ from fastmcp.tools import ToolResult
 from ..app import App
 from ..daemon.options import Options
 from ..daemon.results import ChatAnswer, Done, Result, Usage, meta
-from ..delegation.answer import Answer, ask, waiting_phase
-from ..delegation.choice import choose, needs_of
+from ..delegation.answer import Answer
 from ..delegation.transfer import Transfer
-from ..errors import OllamaMCPError
+from ._inputs import read_inputs
 
 
 def usage(answer: Answer) -> Usage:
@@ -26,60 +23,57 @@ def usage(answer: Answer) -> Usage:
     )
 
 
-async def named(app: App, model: str | None, needs: Sequence[str]) -> tuple[str, list[str]]:
-    """Return the model of a call: the caller's, else a chosen one with a note that says so."""
-    if model:
-        return model, []
-    choice = await choose(
-        app.catalog, needs, app.settings.model, local=app.client.address.is_loopback
-    )
-    return choice.model, [f"no model was named; {choice.model} answered: {choice.why}"]
-
-
 async def ask_model(
-    ctx: Context, path: str, body: dict[str, Any], options: Options | None, timeout: int | None
-) -> tuple[Answer, list[str]]:
-    """Send a request to `/api/chat` or `/api/generate`; return the answer, and warnings.
+    ctx: Context,
+    path: str,
+    body: dict[str, Any],
+    options: Options | None = None,
+    timeout: int | None = None,
+    *,
+    files: list[str] | None = None,
+    retries: int = 2,
+) -> Answer:
+    """Send a request to `/api/chat` or `/api/generate`, and return the answer.
 
     `body` may hold None for what the caller did not give; `timeout` is in milliseconds.
     """
     app = App.of(ctx)
-    body = {name: value for name, value in body.items() if value is not None}
-    body["model"], notes = await named(app, body.get("model"), needs_of(body))
     if options:
         body["options"] = options.sent()
-    warnings = notes + option_warnings(options) + thinking_with_format(body)
-    look = waiting_phase(body["model"], app.catalog.running)
-    async with app.progress(ctx, f"asking {body['model']}", look) as progress:
-        answer = await ask(app.client, path, body, progress=progress, timeout_ms=timeout)
-    if options and options.num_ctx:
-        # The daemon may give less than was asked; this is the window that it really was. Should it
-        # not tell any more, the answer stands all the same.
-        with suppress(OllamaMCPError):
-            answer.window = await app.catalog.window(body["model"])
-    return answer, warnings
+    async with app.progress(ctx, "choosing a model") as progress:
+        told = await read_inputs(app, body, files)
+        answer = await app.delegate.ask(path, body, progress, retries=retries, timeout_ms=timeout)
+    answer.warnings += told + option_warnings(options)
+    return answer
 
 
-def chat_result(answer: Answer, warnings: list[str], **extra: Any) -> ToolResult:
+def chat_result(answer: Answer, conversation: str | None = None, **extra: Any) -> ToolResult:
     """Return the result of a chat or a completion; `extra` goes to `_meta`."""
     said = ChatAnswer(
-        content=answer.content,
+        content=None if answer.data is not None else answer.content,
+        data=answer.data,
         thinking=answer.thinking or None,
         tool_calls=answer.tool_calls or None,
-        model=str(answer.final.get("model")),
+        model=answer.model,
         done_reason=answer.done_reason,
         usage=usage(answer),
-        warnings=[*warnings, *remarks(answer)] or None,
+        warnings=[*answer.warnings, *remarks(answer)] or None,
+        conversation=conversation,
     )
-    lines = [said.content] if said.content else []
+    lines = [answer.content] if answer.content else []
     if answer.tool_calls:
         lines.append("tool_calls: " + json.dumps(answer.tool_calls, ensure_ascii=False))
-    return result(said, "\n".join(lines), meta(answer.final, logprobs=answer.logprobs, **extra))
+    return result(
+        said,
+        "\n".join(lines),
+        meta(answer.final, logprobs=answer.logprobs, notes=answer.notes, **extra),
+    )
 
 
 def result(said: Result, text: str, _meta: dict[str, Any] | None = None) -> ToolResult:
     """Return a result whose text and object each carry all; warnings follow the text."""
     notes = [f"[{note}]" for note in getattr(said, "warnings", None) or ()]
+    notes += [f"[conversation: {c}]"] if (c := getattr(said, "conversation", None)) else []
     return ToolResult(
         content="\n".join([text, *notes] if text else notes) or "(empty)",
         structured_content=said.lean(),
@@ -112,17 +106,6 @@ def option_warnings(options: Options | None) -> list[str]:
         f"Ollama 0.34 does not know the option {name!r}; it was passed on and may be ignored"
         for name in (options.unknown if options else ())
     ]
-
-
-def thinking_with_format(body: dict[str, Any]) -> list[str]:
-    """Take `think: false` out of a request that has a format, and return the warning for it.
-
-    Together they switch the schema off on some models (ollama/ollama#14645, #15260).
-    """
-    if body.get("think") is False and body.get("format") is not None:
-        del body["think"]
-        return ["think: false was left out: with a format it can switch the schema off"]
-    return []
 
 
 def given(**fields: Any) -> dict[str, Any]:

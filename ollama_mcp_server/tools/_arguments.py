@@ -13,11 +13,20 @@ from pydantic import (
 from pydantic.config import JsonDict
 
 from ..daemon.options import Options
-from ._reading import from_json, to_format, to_image, to_keep_alive, to_think, to_tool
+from ._reading import (
+    from_json,
+    to_format,
+    to_image,
+    to_keep_alive,
+    to_texts,
+    to_think,
+    to_tool,
+)
 
 #: Schemas that several arguments have.
 OPEN_OBJECT = {"type": "object", "additionalProperties": True}
 OBJECTS = {"type": "array", "items": {"type": "object"}}
+STRINGS = {"type": "array", "items": {"type": "string"}}
 TEXTS = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
 
 
@@ -59,7 +68,7 @@ class Message(Given):
 
     role: Literal["system", "user", "assistant", "tool"] = "user"
     content: Annotated[str, BeforeValidator(lambda value: "" if value is None else value)] = ""
-    images: list[Image] | None = Field(None, description="base64 or data: URIs.")
+    images: list[Image] | None = Field(None, description="Paths, base64 or data: URIs.")
     thinking: str | None = Field(None, json_schema_extra={"hidden": True})
     tool_calls: Annotated[
         list[Call] | None,
@@ -82,8 +91,8 @@ Model = Annotated[
 OptionalModel = Annotated[
     Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)] | None,
     Field(
-        description="Model name, as in ollama_list: qwen3:8b. Default: the configured one, else "
-        "one that is loaded, else the largest that fits."
+        description="As in ollama_list: qwen3:8b. Default: the configured, else a loaded, else "
+        "the largest one."
     ),
 ]
 Insecure = Annotated[
@@ -101,15 +110,24 @@ Messages = Annotated[
 Images = Annotated[
     list[Image] | None,
     BeforeValidator(from_json),
-    Field(description="Pictures for a vision model, as base64 or data: URIs."),
+    Field(description="Pictures for a vision model: paths, base64 or data: URIs."),
+]
+Files = Annotated[
+    list[str] | None,
+    BeforeValidator(to_texts),
+    shown(
+        STRINGS,
+        "Text, PDF, DOCX files that the model reads (you need not): paths or globs under the "
+        "allowed folders.",
+    ),
 ]
 ChatTools = Annotated[
     list[Annotated[dict[str, Any], BeforeValidator(to_tool)]] | None,
     BeforeValidator(from_json),
     Field(
-        description='Functions that the model may call: {"type": "function", "function": {"name", '
-        '"description", "parameters"}}. Nothing is run: calls come back in tool_calls. To go on, '
-        "send them back in an assistant message, then {role: tool, tool_name, content}."
+        description='Functions that it may call: {"type": "function", "function": {"name", '
+        '"description", "parameters"}}. Nothing is run: calls come back in tool_calls; send them '
+        "back, then {role: tool, tool_name, content}."
     ),
 ]
 Format = Annotated[
@@ -117,8 +135,8 @@ Format = Annotated[
     BeforeValidator(to_format),
     shown(
         {"anyOf": [{"type": "string", "enum": ["json", "markdown"]}, {"type": "object"}]},
-        "A JSON Schema that the answer must follow, or json (any JSON); it comes as text in "
-        "content. Default: free text (markdown).",
+        "JSON Schema for the answer, which is checked and comes in data; or json (any). Default: "
+        "free text.",
     ),
 ]
 ModelOptions = Annotated[
@@ -126,9 +144,8 @@ ModelOptions = Annotated[
     BeforeValidator(from_json),
     shown(
         OPEN_OBJECT,
-        'Ollama\'s options: {"temperature": 0.2, "num_ctx": 8192, "num_predict": 500, "stop": '
-        '["END"]}. num_ctx: window in tokens (another value reloads the model; a prompt that '
-        "does not fit is an error); num_predict: longest answer, by default until it is full.",
+        'Ollama\'s options: {"temperature": 0.2, "num_predict": 500}: longest answer in tokens; '
+        "num_ctx, the window, grows by itself for a long prompt.",
     ),
 ]
 LoadOptions = Annotated[
@@ -145,13 +162,16 @@ KeepAlive = Annotated[
         "Default 5m.",
     ),
 ]
+#: The same, not listed: ollama_load is the tool for it.
+QuietKeepAlive = Annotated[
+    KeepAlive, shown({"hidden": True}, "How long the model stays loaded afterwards: 10m, 0, -1.")
+]
 Think = Annotated[
     Any,
     BeforeValidator(to_think),
     shown(
         {"anyOf": [{"type": "boolean"}, {"type": "string"}]},
-        "Thinking models: true, false, or a level such as low, medium, high. Default: the model's "
-        "own.",
+        "Thinking models: true, false or a level (low, medium, high); default the model's own.",
     ),
 ]
 # Accepted, and not listed, since every host would pay for their descriptions with every request:
@@ -162,6 +182,16 @@ Timeout = Annotated[
     Field(
         ge=1,
         description="Milliseconds after which the work is stopped; default none.",
+        json_schema_extra=HIDDEN,
+    ),
+]
+Retries = Annotated[
+    int,
+    Field(
+        ge=0,
+        le=10,
+        description="How often an answer that does not fit the schema is asked for again; "
+        "default 2.",
         json_schema_extra=HIDDEN,
     ),
 ]

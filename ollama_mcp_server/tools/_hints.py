@@ -29,5 +29,10 @@ PUBLISHES = _hints(reads=False, destroys=True, repeats=True, leaves=True)
 #: Reads the web.
 BROWSES = _hints(reads=True, destroys=False, repeats=False, leaves=True)
 
+#: Waits for work that was begun, or stops it.
+RESUMES = _hints(reads=True, destroys=False, repeats=True, leaves=False)
+
+#: Tag of a tool whose work may go on as a job when the host stops waiting.
+LONG = "long"
 #: Tag of a tool that changes what is in memory only; read-only servers have it.
 MEMORY = "memory"

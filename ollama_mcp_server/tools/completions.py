@@ -19,12 +19,14 @@ from ._arguments import (
     TEXTS,
     Call,
     ChatTools,
+    Files,
     Given,
     OptionalModel,
+    Retries,
     TopLogprobs,
     shown,
 )
-from ._hints import ASKS
+from ._hints import ASKS, LONG
 from ._reading import from_json, to_texts, to_think
 
 
@@ -76,7 +78,7 @@ class Completion(Result):
 @tool(
     title="OpenAI-style chat completion",
     annotations=ASKS,
-    tags={"chat"},
+    tags={"chat", LONG},
     output_schema=published(Completion),
 )
 async def chat_completion(
@@ -94,13 +96,17 @@ async def chat_completion(
     temperature: Annotated[
         float | None, Field(ge=0, le=2, description="0 to 2; default the model's.")
     ] = None,
-    top_p: Annotated[float | None, Field(ge=0, le=1, description="0 to 1.")] = None,
+    top_p: Annotated[
+        float | None, Field(ge=0, le=1, description="0 to 1.", json_schema_extra=HIDDEN)
+    ] = None,
     max_tokens: Annotated[
         int | None,
         Field(ge=1, description="Longest answer in tokens; default until the window is full."),
     ] = None,
     stop: Annotated[
-        Any, BeforeValidator(to_texts), shown(TEXTS, "Text or texts that end the answer.")
+        Any,
+        BeforeValidator(to_texts),
+        shown({**TEXTS, "hidden": True}, "Text or texts that end the answer."),
     ] = None,
     seed: Annotated[int | None, Field(description="Same seed, nearly the same answer.")] = None,
     response_format: Annotated[
@@ -111,7 +117,10 @@ async def chat_completion(
             '{"schema": {…}}}.'
         ),
     ] = None,
-    tools: ChatTools = None,
+    tools: Annotated[
+        ChatTools,
+        shown(OBJECTS, "OpenAI function tools. Nothing is run: calls come back in tool_calls."),
+    ] = None,
     tool_choice: Annotated[
         Any,
         BeforeValidator(from_json),
@@ -141,6 +150,8 @@ async def chat_completion(
             json_schema_extra=HIDDEN,
         ),
     ] = None,
+    files: Annotated[Files, shown({"hidden": True}, "Files that the model reads.")] = None,
+    retries: Retries = 2,
     max_completion_tokens: Annotated[
         int | None,
         Field(ge=1, description="OpenAI's newer name of max_tokens.", json_schema_extra=HIDDEN),
@@ -198,14 +209,16 @@ async def chat_completion(
         body["tools"] = None
         body["messages"].insert(0, {"role": "system", "content": instruction})
         warnings.append("tool_choice is done by constrained output: Ollama has none of its own")
-    answer, noted = await ask_model(ctx, "/api/chat", body, options, timeout)
+    answer = await ask_model(ctx, "/api/chat", body, options, timeout, files=files, retries=retries)
     if forced and not openai.take_forced_call(answer):
         warnings.append("the call was cut before its end; raise max_tokens")
-    completion = openai.to_completion(answer, [*warnings, *noted, *remarks(answer, "max_tokens")])
+    completion = openai.to_completion(
+        answer, [*warnings, *answer.warnings, *remarks(answer, "max_tokens")]
+    )
     return ToolResult(
         content=json.dumps(completion, ensure_ascii=False),
         structured_content=completion,
-        meta=meta(answer.final),
+        meta=meta(answer.final, notes=answer.notes),
     )
 
 

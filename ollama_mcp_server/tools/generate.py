@@ -12,25 +12,27 @@ from ._answers import ask_model, chat_result
 from ._arguments import (
     HIDDEN,
     DebugRenderOnly,
+    Files,
     Format,
     Images,
-    KeepAlive,
     Logprobs,
     ModelOptions,
     OptionalModel,
+    QuietKeepAlive,
+    Retries,
     Shift,
     Think,
     Timeout,
     TopLogprobs,
     Truncate,
 )
-from ._hints import ASKS
+from ._hints import ASKS, LONG
 
 
 @tool(
     title="Complete a prompt with a local model",
     annotations=ASKS,
-    tags={"chat"},
+    tags={"chat", LONG},
     output_schema=published(ChatAnswer),
 )
 async def ollama_generate(
@@ -51,11 +53,12 @@ async def ollama_generate(
             "between prompt and suffix (insert models)."
         ),
     ] = None,
+    files: Files = None,
     images: Images = None,
     format: Format = None,
     options: ModelOptions = None,
     think: Think = None,
-    keep_alive: KeepAlive = None,
+    keep_alive: QuietKeepAlive = None,
     raw: Annotated[
         bool | None,
         Field(description="true sends the prompt without the model's template; not with system."),
@@ -77,6 +80,7 @@ async def ollama_generate(
     truncate: Truncate = None,
     shift: Shift = None,
     timeout: Timeout = None,
+    retries: Retries = 2,
     debug_render_only: DebugRenderOnly = None,
 ) -> ToolResult:
     """Run one prompt through a local model and return the text.
@@ -105,6 +109,8 @@ async def ollama_generate(
         "shift": shift,
         "_debug_render_only": debug_render_only,
     }
-    answer, warnings = await ask_model(ctx, "/api/generate", body, options, timeout)
+    answer = await ask_model(
+        ctx, "/api/generate", body, options, timeout, files=files, retries=retries
+    )
     extra = {} if context is None else {"context": answer.final.get("context")}
-    return chat_result(answer, warnings, **extra)
+    return chat_result(answer, **extra)

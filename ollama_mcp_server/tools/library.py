@@ -17,8 +17,9 @@ from ..errors import InvalidArgument, OllamaMCPError
 from ..schemas import published
 from ._answers import given, moved_result, result
 from ._arguments import HIDDEN, OBJECTS, OPEN_OBJECT, Insecure, Message, Model, Timeout, shown
+from ._changes import library_changed
 from ._confirm import confirmed
-from ._hints import DESTROYS, FETCHES, REPLACES
+from ._hints import DESTROYS, FETCHES, LONG, REPLACES
 from ._reading import from_json
 
 Digests = Annotated[dict[str, str] | None, BeforeValidator(from_json)]
@@ -32,7 +33,7 @@ BuiltInOptions = Annotated[
 @tool(
     title="Pull a model from a registry",
     annotations=FETCHES,
-    tags={"models"},
+    tags={"models", LONG},
     output_schema=published(Done),
 )
 async def ollama_pull(
@@ -62,11 +63,16 @@ async def ollama_pull(
             disk=disk,
             timeout_ms=timeout,
         )
-    app.catalog.forget()
+    await library_changed(ctx, model)
     return moved_result(model, moved, f"{model} is installed")
 
 
-@tool(title="Create a model", annotations=REPLACES, tags={"models"}, output_schema=published(Done))
+@tool(
+    title="Create a model",
+    annotations=REPLACES,
+    tags={"models", LONG},
+    output_schema=published(Done),
+)
 async def ollama_create(
     ctx: Context,
     model: Annotated[str, Field(min_length=1, description="Name of the new model: my-reviewer.")],
@@ -167,7 +173,7 @@ async def ollama_create(
         moved = await transfer(
             app.client, "/api/create", body, progress=progress, timeout_ms=timeout
         )
-    app.catalog.forget()
+    await library_changed(ctx, model)
     return moved_result(model, moved, f"{model} is created")
 
 
@@ -190,7 +196,7 @@ async def ollama_delete(ctx: Context, model: Model) -> ToolResult | InputRequire
         said = Done(model=model, status="declined")
         return result(said, f"{model} was not deleted: the user declined")
     await app.client.request("DELETE", "/api/delete", {"model": model})
-    app.catalog.forget()
+    await library_changed(ctx, model)
     return result(Done(model=model, status="success"), f"{model} is deleted")
 
 

@@ -1,6 +1,5 @@
 """What is installed, what it can do, what is loaded."""
 
-import asyncio
 from typing import Annotated, Any, Literal
 
 from fastmcp import Context
@@ -9,20 +8,16 @@ from pydantic import BeforeValidator, Field
 
 from ..app import App
 from ..daemon.catalog import full_name
+from ..daemon.inventory import line_of, model_list, running, shown, size_of
 from ..daemon.options import Options
 from ..daemon.results import Loaded, ModelInfo, ModelList, Running, meta, timings
 from ..delegation.deadline import deadline
-from ..errors import DaemonError
 from ..schemas import published
 from ._answers import ask_model, option_warnings, result
 from ._arguments import HIDDEN, KeepAlive, LoadOptions, Model, Timeout
 from ._hints import LOADS, MEMORY, READS
+from ._jobs import line, summary
 from ._reading import from_json
-
-#: Fields of /api/show that only verbose returns: texts and tables of many kilobytes.
-BULKY = ("license", "modelfile", "template", "tensors", "messages", "projector_info")
-#: Entries of a table in model_info, at most; a vocabulary has a hundred thousand.
-TABLE = 100
 
 
 @tool(
@@ -62,10 +57,8 @@ async def ollama_list(
     ]
     page = rows[offset : offset + limit]
     following = offset + limit if offset + limit < len(rows) else None
-    said = ModelList.model_validate(
-        {"models": [_row(row) for row in page], "total": len(rows), "next_offset": following}
-    )
-    lines = [_line(row) for row in page] or [
+    said = model_list(page, len(rows), following)
+    lines = [f"{row.get('name')}: {line_of(row)}" for row in page] or [
         "no model matches"
         if name or capability or offset
         else "no model is installed; get one with ollama_pull, such as qwen3:4b"
@@ -105,30 +98,19 @@ async def ollama_show(
     details, parameters (the Modelfile's, as text) and model_info, whose
     <architecture>.context_length is the longest window. Long texts are left out unless verbose.
     """
-    body: dict[str, Any] = {"model": model, "verbose": verbose}
-    if system is not None:
-        body["system"] = system
+    more: dict[str, Any] = {"system": system} if system is not None else {}
     if options:
-        body["options"] = options.sent()
-    shown = await App.of(ctx).client.request("POST", "/api/show", body)
-    if not verbose:
-        for field in BULKY:
-            shown.pop(field, None)
-    facts = {k: v for k, v in (shown.get("model_info") or {}).items() if v is not None}
-    long = [key for key, value in facts.items() if isinstance(value, list) and len(value) > TABLE]
-    shown["model_info"] = {key: value for key, value in facts.items() if key not in long}
-    if long:
-        sizes = ", ".join(f"{key} ({len(facts[key]):,} entries)" for key in long)
-        shown["warnings"] = [f"left out, being too long for one answer: {sizes}"]
-    said = ModelInfo.model_validate({"model": model, **shown})
+        more["options"] = options.sent()
+    told = await shown(App.of(ctx).client, model, verbose=verbose, **more)
+    said = ModelInfo.model_validate({"model": model, **told})
     lines = [f"{model}: {', '.join(said.capabilities or ())}"]
-    lines += [f"{key}: {value}" for key, value in (shown.get("details") or {}).items() if value]
+    lines += [f"{key}: {value}" for key, value in (told.get("details") or {}).items() if value]
     lines += [
         f"{key}: {value}"
-        for key, value in shown.items()
+        for key, value in told.items()
         if key not in ("capabilities", "details", "model_info", "warnings") and value
     ]
-    lines += [f"{key}: {value}" for key, value in shown["model_info"].items()]
+    lines += [f"{key}: {value}" for key, value in told["model_info"].items()]
     return result(said, "\n".join(lines))
 
 
@@ -147,24 +129,17 @@ async def ollama_ps(ctx: Context) -> ToolResult:
     expires_at), version, host.
     """
     app = App.of(ctx)
-    version, rows, cloud = await asyncio.gather(
-        app.client.request("GET", "/api/version"), app.catalog.running(), _cloud_status(app)
-    )
-    said = Running.model_validate(
-        {
-            "models": [_row(row) for row in rows],
-            "version": version.get("version", ""),
-            "host": app.client.address.url,
-            "cloud": cloud,
-        }
-    )
+    said = await running(app.client, app.catalog)
     lines = [f"Ollama {said.version} at {said.host}"]
     lines += [
-        f"{row.name}: {_size(row.size)} in memory, context {row.context_length}, until "
+        f"{row.name}: {size_of(row.size)} in memory, context {row.context_length}, until "
         f"{row.expires_at}"
         for row in said.models
     ]
-    return result(said, "\n".join(lines if rows else [*lines, "no model is loaded"]))
+    lines += [] if said.models else ["no model is loaded"]
+    jobs = [summary(job) for job in app.jobs.of(app.owner(ctx)) if job.status == "running"]
+    said.jobs = jobs or None
+    return result(said, "\n".join([*lines, *(line(job) for job in jobs)]))
 
 
 @tool(
@@ -201,8 +176,8 @@ async def ollama_load(
             answer = await app.client.request("POST", "/api/embed", body)
         reason, warnings = "", option_warnings(options)
     else:
-        said, warnings = await ask_model(ctx, "/api/generate", body, options, timeout)
-        answer, reason = said.final, said.done_reason
+        said = await ask_model(ctx, "/api/generate", body, options, timeout)
+        answer, reason, warnings = said.final, said.done_reason, said.warnings
     after = {row["name"] for row in await app.catalog.running()}
     if not reason:  # /api/embed does not tell
         reason = "load" if full_name(model) in {full_name(name) for name in after} else "unload"
@@ -215,34 +190,3 @@ async def ollama_load(
         warnings=warnings or None,
     )
     return result(loaded, f"{model} is {reason}ed", meta(answer))
-
-
-async def _cloud_status(app: App) -> dict[str, Any] | None:
-    """Return whether cloud models are disabled, or None where the daemon is too old to tell."""
-    try:
-        status = await app.client.request("GET", "/api/status")
-    except DaemonError:
-        return None
-    return status.get("cloud")
-
-
-def _row(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a row of tags or ps without the doubled name and empty fields."""
-    return {key: value for key, value in row.items() if key != "model" and value not in (None, "")}
-
-
-def _line(row: dict[str, Any]) -> str:
-    details = row.get("details") or {}
-    parts = [
-        _size(row.get("size") or 0),
-        details.get("parameter_size"),
-        f"context {details['context_length']}" if details.get("context_length") else "",
-        f"remote at {row['remote_host']}: leaves this machine" if row.get("remote_host") else "",
-    ]
-    able = ", ".join(row.get("capabilities") or ()) or "capabilities unknown"
-    return f"{row.get('name')}: {able} ({', '.join(part for part in parts if part)})"
-
-
-def _size(size: int) -> str:
-    """Return a number of bytes as a person reads it."""
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"

@@ -12,7 +12,8 @@ from ..delegation.transfer import transfer
 from ..schemas import published
 from ._answers import given, moved_result, result
 from ._arguments import Insecure, Timeout
-from ._hints import PUBLISHES, REPLACES
+from ._changes import library_changed
+from ._hints import LONG, PUBLISHES, REPLACES
 
 
 @tool(title="Copy a model", annotations=REPLACES, tags={"publish"}, output_schema=published(Done))
@@ -29,7 +30,7 @@ async def ollama_copy(
     """
     app = App.of(ctx)
     await app.client.request("POST", "/api/copy", {"source": source, "destination": destination})
-    app.catalog.forget()
+    await library_changed(ctx, destination)
     return result(
         Done(model=destination, status="success", source=source),
         f"{source} is also {destination} now",
@@ -39,7 +40,7 @@ async def ollama_copy(
 @tool(
     title="Push a model to a registry",
     annotations=PUBLISHES,
-    tags={"publish"},
+    tags={"publish", LONG},
     output_schema=published(Done),
 )
 async def ollama_push(

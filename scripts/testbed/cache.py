@@ -5,6 +5,7 @@
     store-VERSION/              models (OLLAMA_MODELS)    home/   HOME of the private daemons
     tools/                      pip, Go or npm during a build, where the machine has none
     registry/docker-registry    for pull and push         logs/   what the daemons print
+    valkey/valkey-server        for what a server keeps
     up-VERSION.json             the daemon that `up` left running
     created.json                which models were created from which recipe
 

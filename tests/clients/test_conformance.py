@@ -16,7 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import HERE, Node, Serve, output
+from tests.fake_ollama import FakeOllama
+
+from .conftest import COMMAND, HERE, Node, Serve, output
 
 SUITE = "@modelcontextprotocol/conformance"
 
@@ -44,9 +46,16 @@ class Scenario:
     failed: dict[str, str] = field(default_factory=dict)
 
 
+@pytest.fixture(scope="module")
+def shipped(serve: Serve, one_daemon: FakeOllama) -> Iterator[str]:
+    """URL of the shipped command over HTTP, with a daemon: the suite reads a resource."""
+    with serve(COMMAND, "--transport", "http", "--port", "0", ollama=one_daemon.url) as url:
+        yield url
+
+
 @pytest.mark.parametrize("wire", GENERIC)
-def test_the_shipped_command(node: Node, alone: str, wire: str, tmp_path: Path) -> None:
-    ran = node(f"{SUITE}/dist/index.js", "server", "--url", alone, "--suite", "all",
+def test_the_shipped_command(node: Node, shipped: str, wire: str, tmp_path: Path) -> None:
+    ran = node(f"{SUITE}/dist/index.js", "server", "--url", shipped, "--suite", "all",
                "--spec-version", wire, "--output-dir", str(tmp_path))  # fmt: skip
     # Its exit code says nothing here: it also ran what needs the fixtures.
     found = problems(results(tmp_path), GENERIC[wire], baseline("shipped", wire))
@@ -54,8 +63,9 @@ def test_the_shipped_command(node: Node, alone: str, wire: str, tmp_path: Path) 
 
 
 @pytest.fixture(scope="module")
-def with_fixtures(serve: Serve) -> Iterator[str]:
-    with serve(sys.executable, "-m", "tests.clients.conformance_fixtures") as url:
+def with_fixtures(serve: Serve, one_daemon: FakeOllama) -> Iterator[str]:
+    command = (sys.executable, "-m", "tests.clients.conformance_fixtures")
+    with serve(*command, ollama=one_daemon.url) as url:
         yield url
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ollama_mcp_server.delegation.choice import best, needs_of, parameters
+from ollama_mcp_server.delegation.choice import Choice, best, needs_of, parameters
 from ollama_mcp_server.server import build_server
 from tests.conftest import CHAT, EMBEDDER, HELLO, PICTURES, Caller, MakeApp, text
 from tests.fake_ollama import FakeOllama
@@ -28,7 +28,9 @@ ROWS = [row("small:1"), row("big:1", "70.6B", size=40 * GB), row("mid:1", "8.0B"
 
 def model(needs: str = "completion", running: str = "", configured: str | None = None,
           memory: int | None = 16 * GB) -> str | None:  # fmt: skip
-    choice = best(ROWS, running.split(), needs.split(), configured, memory)
+    choice = best(
+        ROWS, running.split(), needs.split(), [Choice(configured)] if configured else [], memory
+    )
     return choice.model if choice else None
 
 
@@ -61,8 +63,8 @@ def test_a_remote_one_is_never_taken_unasked() -> None:
 
 def test_newest_and_name_decide_a_draw() -> None:
     new = row("b", modified_at="2026-05-01T00:00:00Z")
-    assert best([row("c"), row("a"), new], [], ["completion"], None, None).model == "b"
-    assert best([row("c"), row("a")], [], ["completion"], None, None).model == "a"
+    assert best([row("c"), row("a"), new], [], ["completion"], [], None).model == "b"
+    assert best([row("c"), row("a")], [], ["completion"], [], None).model == "a"
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ def test_parts_become_one_message() -> None:
     parts = [{"type": "text", "text": "What is it?"},
              {"type": "image_url", "image_url": {"url": "data:image/png;base64,QUJD"}}]  # fmt: skip
     assert openai.to_messages([{"role": "user", "content": parts}]) == [
-        {"role": "user", "content": "What is it?", "images": ["QUJD"]}
+        {"role": "user", "content": "What is it?", "images": ["data:image/png;base64,QUJD"]}
     ]
 
 
@@ -40,9 +40,7 @@ def test_a_tools_answer_gets_the_name_of_its_call() -> None:
     assert messages[1]["tool_name"] == "get_weather"
 
 
-@pytest.mark.parametrize(
-    "part", [{"type": "image_url", "image_url": {"url": "https://x/y.png"}}, {"type": "audio"}]
-)
+@pytest.mark.parametrize("part", [{"type": "image_url", "image_url": {}}, {"type": "audio"}])
 def test_other_parts_are_refused(part: dict[str, object]) -> None:
     with pytest.raises(InvalidArgument):
         openai.to_messages([{"role": "user", "content": [part]}])

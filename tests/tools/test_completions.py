@@ -27,7 +27,7 @@ async def test_roles_stay_roles(client: Caller, daemon: FakeOllama) -> None:
     messages = [{"role": "system", "content": "Be brief"}, *HELLO]
     await client.call("chat_completion", model=CHAT, messages=messages)
     assert sent(daemon)["messages"] == messages
-    assert "options" not in sent(daemon)  # so the model's own parameters hold
+    assert "temperature" not in sent(daemon)["options"]  # so the model's own parameters hold
 
 
 async def test_options(client: Caller, daemon: FakeOllama) -> None:
@@ -35,8 +35,8 @@ async def test_options(client: Caller, daemon: FakeOllama) -> None:
         "chat_completion", model=CHAT, messages=HELLO, temperature=0, top_p=0.5, max_tokens=9,
         stop="END", seed=3, presence_penalty=1, frequency_penalty=-1)  # fmt: skip
     assert sent(daemon)["options"] == {
-        "temperature": 0, "top_p": 0.5, "num_predict": 9, "stop": ["END"], "seed": 3,
-        "presence_penalty": 1, "frequency_penalty": -1}  # fmt: skip
+        "num_ctx": 4096, "temperature": 0, "top_p": 0.5, "num_predict": 9, "stop": ["END"],
+        "seed": 3, "presence_penalty": 1, "frequency_penalty": -1}  # fmt: skip
 
 
 @pytest.mark.parametrize(("effort", "think"), [("none", False), ("high", "high")])

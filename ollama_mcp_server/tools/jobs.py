@@ -1,0 +1,69 @@
+"""Work that goes on after its call was answered."""
+
+from typing import Annotated, Literal
+
+from fastmcp import Context
+from fastmcp.tools import ToolResult, tool
+from pydantic import Field
+
+from ..app import App, reporter
+from ..errors import InvalidArgument
+from ._hints import RESUMES
+from ._jobs import line, state_of, summary
+
+#: Seconds that a call waits where it is not told how long: less than any client's patience.
+WAIT = 45.0
+
+
+@tool(
+    title="Wait for work that goes on",
+    annotations=RESUMES,
+    tags={"chat", "models"},
+    output_schema={"type": "object"},
+)
+async def ollama_job(
+    ctx: Context,
+    job: Annotated[str | None, Field(description="The handle: job_…. Not for list.")] = None,
+    action: Annotated[
+        Literal["wait", "read", "cancel", "list"],
+        Field(
+            description="wait (default) for the result, read what there is now, cancel the "
+            "work, or list the jobs."
+        ),
+    ] = "wait",
+    wait: Annotated[
+        float | None,
+        Field(ge=0, le=3600, description="Seconds to wait at most; default 45."),
+    ] = None,
+) -> ToolResult:
+    """Get the result of a call that answered with a job handle because it takes long.
+
+    Use when ollama_generate, ollama_pull or another tool returned job: the work goes on meanwhile;
+    call again until its status is no longer running. Results are kept for 30 minutes. Returns the
+    tool's own result once it is there, else status, progress and seconds.
+    """
+    app = App.of(ctx)
+    jobs, owner = app.jobs, app.owner(ctx)
+    if action == "list":
+        rows = [summary(found) for found in jobs.of(owner)]
+        shown = "\n".join(line(row) for row in rows) or "no jobs"
+        return ToolResult(content=shown, structured_content={"jobs": rows})
+    if job is None:
+        raise InvalidArgument("job is missing", "Give the handle, or action: list")
+    found = jobs.find(job, owner)
+    if action == "cancel":
+        await found.stop()
+    elif action == "wait" and found.status == "running":
+        progress = found.progress
+        if progress is not None:
+            progress.attach(reporter(ctx))
+        try:
+            await found.wait(app.settings.wait or WAIT if wait is None else wait)
+        finally:
+            if progress is not None:
+                progress.detach()
+    if found.status == "done":
+        assert found.task is not None  # noqa: S101 - for the type checker
+        result: ToolResult = found.task.result()
+        return result
+    return state_of(found, text=action != "wait")
