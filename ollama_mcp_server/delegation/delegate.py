@@ -197,17 +197,17 @@ class Delegate:
     ) -> int:
         """Return the window to try after a refusal, or raise what the caller must know."""
         needed, window = error.details.get("prompt_tokens"), error.details.get("context")
-        # A daemon that gave less than it was asked for gives no more.
-        limit = window if window and asked_for and window < asked_for else known.limit
         if "num_ctx" in options:
             error.hint = "Leave options.num_ctx out to have it raised as needed, or send less text"
             raise error
+        # A daemon that gave less than it was asked for gives no more.
+        limit = window if window and asked_for and window < asked_for else known.limit
         larger = raised(needed, window or known.window or 0, bound(options, known), limit)
         if larger is None:
             told = overflow(needed, max(window or 0, limit))
             told.hint = (
                 "Send less text, or use a model with a larger window (ollama_list: context_length)"
-                if limit in (window, known.maximum)
+                if limit == known.maximum or limit < known.limit
                 else "Send less text, or allow larger windows with OLLAMA_MCP_MAX_CONTEXT"
             )
             raise told from error

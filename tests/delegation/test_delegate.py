@@ -155,9 +155,7 @@ async def test_a_profile_loads_without_a_message(named: Asker, daemon: FakeOllam
 async def test_the_default_may_be_a_profile(make_app: MakeApp, daemon: FakeOllama) -> None:
     answer = await Asker(make_app, **NAMES, model="pirate")({"messages": HELLO})
     assert asked(daemon)[0]["messages"][0]["content"] == "Like a pirate."
-    assert answer.warnings == [
-        f"no model was named; {CHAT} answered: it is the configured default"
-    ]
+    assert answer.warnings == [f"no model was named; {CHAT} answered: it is the configured default"]
 
 
 # pulls
@@ -322,12 +320,12 @@ async def test_a_refusal_raises_the_window(ask: Asker, daemon: FakeOllama, small
     assert windows == [256, 512]
     assert answer.window == 512
     assert answer.final["prompt_eval_count"] == 300
-    assert answer.warnings == ["the context window was raised from 64 to 512 tokens for this prompt"]
+    assert answer.warnings == [
+        "the context window was raised from 64 to 512 tokens for this prompt"
+    ]
 
 
-async def test_what_no_window_holds_is_refused(
-    ask: Asker, daemon: FakeOllama, small: str
-) -> None:
+async def test_what_no_window_holds_is_refused(ask: Asker, daemon: FakeOllama, small: str) -> None:
     with pytest.raises(ContextOverflow) as refused:
         await ask(chat("a " * 3000, model=small))
     assert refused.value.details == {"prompt_tokens": 3000, "context": 1024}
@@ -356,9 +354,7 @@ async def test_a_second_call_asks_nothing_but_the_model(ask: Asker, daemon: Fake
     assert [request.path for request in daemon.requests[before:]] == ["/api/chat"]
 
 
-async def test_facts_of_a_modelfile_are_asked_once_for_all(
-    ask: Asker, daemon: FakeOllama
-) -> None:
+async def test_facts_of_a_modelfile_are_asked_once_for_all(ask: Asker, daemon: FakeOllama) -> None:
     """Models of one digest have one Modelfile."""
     copy = replace(daemon.library.models["registry.ollama.ai/library/llama3.2:3b"], name="copy:1")
     daemon.library.models["registry.ollama.ai/library/copy:1"] = copy
