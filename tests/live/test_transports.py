@@ -57,6 +57,8 @@ def test_progress_increases_from_the_reading_of_the_prompt_to_its_last_word(peer
     # of its own for each client, or the daemon takes the prompt from its cache
     prompt = f"{peer.era} {type(peer).__name__} " + " ".join(f"w{n}" for n in range(120))
     arguments = {"model": models.CHAT, "prompt": prompt, "options": options}
+    # loaded with these options first: who looks while it loads may see it read no more
+    peer.call("ollama_generate", **{**arguments, "prompt": "Hello"})
     call = peer.start("ollama_generate", arguments)
     began, times, seen = time.monotonic(), [], 0
     while not call.has_reply and time.monotonic() - began < 60:
@@ -68,9 +70,7 @@ def test_progress_increases_from_the_reading_of_the_prompt_to_its_last_word(peer
     values = [note["progress"] for note in call.notes]
     told = [note["message"].split()[0].rstrip(":") for note in call.notes]
     assert all(later > earlier for earlier, later in pairwise(values)), values
-    phases = list(dict.fromkeys(told))
-    assert phases[-2:] == ["reading", "writing"], phases
-    assert set(phases) <= {"loading", "reading", "writing"}
+    assert list(dict.fromkeys(told)) == ["reading", "writing"], told
     assert max(later - earlier for earlier, later in pairwise([began, *times])) < 5
     assert len(values) <= 10 * (times[-1] - began) + 2
 
