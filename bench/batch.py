@@ -10,8 +10,8 @@ import time
 
 from ollama_mcp_server.app import App
 from ollama_mcp_server.delegation.answer import Answer
-from ollama_mcp_server.delegation.batch import run_batch
-from ollama_mcp_server.delegation.pace import Pace
+from ollama_mcp_server.delegation.batch.engine import run_batch
+from ollama_mcp_server.delegation.batch.pace import Pace
 from ollama_mcp_server.progress import Progress
 from ollama_mcp_server.settings import Settings
 from scripts.testbed import cache, daemon, models

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
     from .daemon.catalog import Catalog
     from .daemon.client import Client
-    from .delegation.conversations import Conversations
+    from .delegation.batch.kept import Kept
     from .delegation.delegate import Delegate
+    from .delegation.inputs.roots import Roots
     from .delegation.jobs import Jobs
-    from .delegation.kept import Kept
-    from .delegation.ranking import Vectors
-    from .delegation.roots import Roots
+    from .delegation.memory.conversations import Conversations
+    from .delegation.search.ranking import Vectors
 
 #: Under this key the server's lifespan context holds the App.
 KEY = "app"
@@ -96,29 +96,29 @@ class App:
     @cached_property
     def kept(self) -> Kept:
         """Results that were too long for an answer, for a while."""
-        from .delegation.kept import Kept
+        from .delegation.batch.kept import Kept
 
         return Kept()
 
     @cached_property
     def vectors(self) -> Vectors:
         """Vectors of passages that were embedded before."""
-        from .delegation.ranking import Vectors
+        from .delegation.search.ranking import Vectors
 
         return Vectors()
 
     @cached_property
     def roots(self) -> Roots:
         """The folders whose files may be read and written."""
-        from .delegation.roots import Roots
+        from .delegation.inputs.roots import Roots
 
         return Roots(self.settings.roots)
 
     @cached_property
     def conversations(self) -> Conversations:
         """The conversations that callers left in our keeping."""
-        from .delegation.conversations import Conversations
-        from .delegation.state import open_store
+        from .delegation.memory.conversations import Conversations
+        from .delegation.memory.state import open_store
 
         return Conversations(open_store(self.settings.state_url, state_folder()))
 

@@ -17,8 +17,8 @@ from .answer import Answer, collect, said, waiting_phase
 from .choice import Choice, choose, needs_of, resolve
 from .context import Known, bound, kept, limit_of, overran, plan, raised
 from .deadline import deadline
-from .grammar import to_grammar
-from .structured import ask_for_data, check_schema
+from .structured.ask import ask_for_data, check_schema
+from .structured.grammar import to_grammar
 from .transfer import transfer
 
 if TYPE_CHECKING:

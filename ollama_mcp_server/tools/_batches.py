@@ -10,7 +10,7 @@ from pydantic import Field
 from ..app import App
 from ..daemon.results import Json, Result, Usage
 from ..daemon.wire import Part
-from ..delegation.ledger import Ledger, fitting
+from ..delegation.batch.ledger import Ledger, fitting
 from ..errors import OllamaMCPError, TooLarge
 from ._answers import result
 

@@ -3,8 +3,8 @@
 from typing import Any
 
 from ..app import App
-from ..delegation.files import read_files, with_documents
-from ..delegation.images import read_images
+from ..delegation.inputs.files import read_files, with_documents
+from ..delegation.inputs.images import read_images
 
 
 async def read_inputs(app: App, body: dict[str, Any], files: list[str] | None) -> list[str]:

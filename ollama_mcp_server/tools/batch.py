@@ -12,12 +12,12 @@ from pydantic import BeforeValidator, Field
 from ..app import App
 from ..daemon.wire import Part
 from ..delegation.answer import Answer, waiting_phase
-from ..delegation.batch import run_batch
+from ..delegation.batch.engine import run_batch
+from ..delegation.batch.journal import Journal, open_journal
+from ..delegation.batch.ledger import Ledger
+from ..delegation.batch.template import Item, Template, parse
 from ..delegation.choice import needs_of
-from ..delegation.files import read_files
-from ..delegation.journal import Journal, open_journal
-from ..delegation.ledger import Ledger
-from ..delegation.template import Item, Template, parse
+from ..delegation.inputs.files import read_files
 from ..errors import InvalidArgument, OllamaMCPError
 from ..progress import Progress
 from ..schemas import published

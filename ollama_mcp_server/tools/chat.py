@@ -9,7 +9,7 @@ from pydantic import Field
 from ..app import App
 from ..daemon.results import ChatAnswer
 from ..delegation.answer import Answer
-from ..delegation.overflow import OnOverflow, fit
+from ..delegation.memory.overflow import OnOverflow, fit
 from ..errors import InvalidArgument
 from ..schemas import published
 from ._answers import chat_result, option_warnings

@@ -17,8 +17,8 @@ from ..daemon.results import Result, Usage, meta
 from ..daemon.wire import Part
 from ..delegation.answer import waiting_phase
 from ..delegation.deadline import deadline
-from ..delegation.passages import Passage
-from ..delegation.ranking import Embedder, Vector, passages_of, prefixes, rank
+from ..delegation.search.passages import Passage
+from ..delegation.search.ranking import Embedder, Vector, passages_of, prefixes, rank
 from ..errors import ContextOverflow, InvalidArgument
 from ..schemas import published
 from ._answers import given, option_warnings, result
@@ -147,7 +147,7 @@ async def ollama_embed(
         with deadline(timeout):
             choice, row = await app.delegate.choose(model, ["embedding"], progress)
             if files is not None:
-                from ..delegation.files import read_files
+                from ..delegation.inputs.files import read_files
 
                 progress.update("reading files")
                 read = await read_files(app.roots, files, skipped)

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from ollama_mcp_server.delegation.images import read_images
-from ollama_mcp_server.delegation.roots import Roots
+from ollama_mcp_server.delegation.inputs.images import read_images
+from ollama_mcp_server.delegation.inputs.roots import Roots
 from ollama_mcp_server.errors import InvalidArgument
 from scripts.testbed import models
 from tests.conftest import Caller, text

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from ollama_mcp_server.delegation.passages import count
+from ollama_mcp_server.delegation.search.passages import count
 from scripts.testbed import models, recorder
 from tests.conftest import Caller, text
 from tests.live.sessions import in_memory

@@ -12,8 +12,8 @@ import pytest
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
-from ollama_mcp_server.delegation.conversations import NEW, Conversations
-from ollama_mcp_server.delegation.state import LASTS, State, open_store
+from ollama_mcp_server.delegation.memory.conversations import NEW, Conversations
+from ollama_mcp_server.delegation.memory.state import LASTS, State, open_store
 from ollama_mcp_server.errors import Conflict, NotFound, OllamaMCPError
 from scripts.testbed import valkey
 from tests.conftest import OUTSIDE
@@ -34,8 +34,8 @@ PROCESS = """
 import asyncio, sys
 from pathlib import Path
 from pydantic import SecretStr
-from ollama_mcp_server.delegation.conversations import Conversations
-from ollama_mcp_server.delegation.state import open_store
+from ollama_mcp_server.delegation.memory.conversations import Conversations
+from ollama_mcp_server.delegation.memory.state import open_store
 
 async def turn(url, handle, text):
     kept = Conversations(open_store(SecretStr(url), Path("/nonexistent")))

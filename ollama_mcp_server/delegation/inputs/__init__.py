@@ -1,0 +1,1 @@
+"""What a prompt is made of: files, pictures and pages, each within bounds."""

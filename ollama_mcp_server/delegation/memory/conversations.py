@@ -1,0 +1,290 @@
+"""Conversations that the server keeps, so that a caller sends only its newest message.
+
+One entry holds a conversation, another the list of its owner's, since a store need not be able to
+enumerate. A conversation whose line in that list is lost can be gone on with all the same, and is
+in the list again after its next turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import json
+import re
+import secrets
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
+
+import anyio
+
+from ...errors import Conflict, NotFound, TooLarge
+from .state import State
+
+if TYPE_CHECKING:
+    from ..answer import Answer
+
+#: What a caller names to begin a conversation.
+NEW = "new"
+#: Conversations that an owner may have at a time.
+MAX_CONVERSATIONS = 200
+#: Bytes of a conversation as JSON, pictures included, that its next message must fit in.
+MAX_BYTES = 2**20
+#: Characters of the first user message that stand in a list.
+TITLE = 60
+
+_COLLECTION = "conversations"
+#: 160 random bits, in letters and digits that no file system and few models confuse.
+_HANDLE = re.compile(r"conv_[a-z2-7]{32}")
+
+Message = dict[str, Any]
+
+
+@dataclass
+class Conversation:
+    """A conversation, as it was loaded and as it shall be saved."""
+
+    handle: str
+    owner: str
+    """Whose it is, hashed."""
+    messages: list[Message] = field(default_factory=list)
+    model: str = ""
+    """The model that answered last."""
+    version: int = 0
+    """How often it has been saved."""
+    max_bytes: int = MAX_BYTES
+
+    def add(self, messages: list[Message]) -> None:
+        """Take in what the caller sends; a system message that it holds already is not repeated.
+
+        Raises:
+            TooLarge: it would hold more than is kept. Answers are never refused, so that none is
+                lost once a model has written it.
+        """
+        new = [m for m in messages if m.get("role") != "system" or m not in self.messages]
+        size = size_of([*self.messages, *new])
+        if size > self.max_bytes:
+            raise TooLarge(
+                f"the conversation would hold {size:,} bytes, and {self.max_bytes:,} are kept",
+                'Begin another with conversation: "new", and send less or smaller pictures',
+                bytes=size,
+            )
+        self.messages += new
+
+    def take(self, messages: list[Message], answer: Answer) -> None:
+        """Take in an answer, and the messages that it was given to: some may have been dropped."""
+        reply = {
+            "role": "assistant",
+            "content": answer.content,
+            "thinking": answer.thinking,
+            "tool_calls": answer.tool_calls,
+        }
+        said = {name: value for name, value in reply.items() if value or name == "content"}
+        self.messages = [*messages, said]
+        self.model = answer.model
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A conversation's line in its owner's list."""
+
+    handle: str
+    title: str
+    model: str
+    turns: int
+    """User messages in it."""
+    bytes: int
+    updated: str
+
+
+class Conversations:
+    """The conversations of all callers.
+
+    Turns of one conversation follow one another within a process. Another process that has changed
+    it meanwhile is noticed, but for the milliseconds of the saving itself.
+    """
+
+    def __init__(self, state: State, *, most: int = MAX_CONVERSATIONS) -> None:
+        self._state = state
+        self._most = most
+        self._begun: Counter[str] = Counter()
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def turn(self, handle: str, owner: str) -> AsyncIterator[Conversation]:
+        """Hold a conversation, or a new one for "new", and save it if the block ends well.
+
+        A block that fails or is cancelled leaves it as it was; of a new one nothing is left.
+
+        Raises:
+            NotFound: the owner has no such conversation.
+            TooLarge: a new one would be one too many.
+            Conflict: another process has changed or forgotten it meanwhile.
+        """
+        if handle == NEW:
+            conversation = await self.new(owner)
+            self._begun[conversation.owner] += 1
+            try:
+                yield conversation
+                await self.save(conversation)
+            finally:
+                self._begun[conversation.owner] -= 1
+        else:
+            async with self._lock(handle):
+                conversation = await self.load(handle, owner)
+                yield conversation
+                await self.save(conversation)
+
+    async def new(self, owner: str) -> Conversation:
+        """Return an empty conversation, which is kept from its first `save` on.
+
+        Raises:
+            TooLarge: the owner has as many as may be.
+        """
+        whose = hashed(owner)
+        await self._state.tidy()
+        async with self._lock(whose):
+            count = len(await self._rows(whose)) + self._begun[whose]
+        if count >= self._most:
+            raise TooLarge(
+                f"{count} conversations are kept already, and {self._most} may be",
+                "Go on with one of them, leave conversation out, or forget some with "
+                "ollama_conversations (forget: a handle, or all; toolset conversations)",
+            )
+        code = base64.b32encode(secrets.token_bytes(20)).decode().lower()
+        return Conversation(f"conv_{code}", whose)
+
+    async def load(self, handle: str, owner: str) -> Conversation:
+        """Return a conversation of an owner.
+
+        Raises:
+            NotFound: there is none of that handle, it has expired, or it is another's.
+        """
+        kept = await self._state.get(_COLLECTION, handle) if _HANDLE.fullmatch(handle) else None
+        if kept is None or kept["owner"] != hashed(owner):
+            raise NotFound(
+                "there is no conversation of that handle",
+                f"It was forgotten, has expired ({_days(self._state.lasts)} after its last turn) "
+                'or is another caller\'s: begin one with conversation: "new"',
+            )
+        messages = json.loads(kept["messages"])
+        return Conversation(handle, kept["owner"], messages, kept["model"], kept["version"])
+
+    async def save(self, conversation: Conversation) -> None:
+        """Keep a conversation for another week.
+
+        Raises:
+            Conflict: it has been changed or forgotten since it was loaded.
+        """
+        handle, whose = conversation.handle, conversation.owner
+        # Once begun it is done whole: the conversation and its line in the list.
+        with anyio.CancelScope(shield=True):
+            async with self._lock(whose):
+                kept = await self._state.get(_COLLECTION, handle)
+                if (kept["version"] if kept else 0) != conversation.version:
+                    raise Conflict(
+                        "another call has changed or forgotten the conversation meanwhile, so "
+                        "this turn was not kept",
+                        "Send the message again, or begin another with conversation: "
+                        '"new" if it was forgotten',
+                    )
+                entry = {
+                    "owner": whose,
+                    "model": conversation.model,
+                    "version": conversation.version + 1,
+                    # as text: the store would sort the names in it, a call's arguments included
+                    "messages": as_json(conversation.messages),
+                }
+                row = asdict(summary(conversation, datetime.now(timezone.utc)))
+                rows = {**await self._rows(whose), handle: row}
+                await self._state.put(_COLLECTION, {handle: entry, _list_of(whose): {"rows": rows}})
+                conversation.version += 1
+
+    async def listed(self, owner: str) -> list[Summary]:
+        """Return an owner's conversations, the one that was used last first."""
+        rows = await self._rows(hashed(owner))
+        found = [Summary(**row) for row in rows.values()]
+        return sorted(found, key=lambda line: line.updated, reverse=True)
+
+    async def forget(self, handle: str, owner: str) -> None:
+        """Drop a conversation.
+
+        Raises:
+            NotFound: the owner has no such conversation.
+        """
+        await self._drop([(await self.load(handle, owner)).handle], hashed(owner))
+
+    async def forget_all(self, owner: str) -> int:
+        """Drop an owner's conversations; return how many there were."""
+        handles = [line.handle for line in await self.listed(owner)]
+        await self._drop(handles, hashed(owner))
+        return len(handles)
+
+    async def _drop(self, handles: list[str], whose: str) -> None:
+        async with self._lock(whose):
+            rows = await self._rows(whose)
+            for handle in handles:
+                await self._state.delete(_COLLECTION, handle)
+                rows.pop(handle, None)
+            await self._state.put(_COLLECTION, {_list_of(whose): {"rows": rows}})
+
+    async def _rows(self, whose: str) -> dict[str, Any]:
+        """Return the lines of an owner's list, without those of conversations that have expired."""
+        kept = await self._state.get(_COLLECTION, _list_of(whose))
+        rows: dict[str, Any] = kept["rows"] if kept else {}
+        now = datetime.now(timezone.utc)
+        for handle, row in list(rows.items()):
+            age = (now - datetime.fromisoformat(row["updated"])).total_seconds()
+            # A line may be older than its conversation, if two processes wrote the list at once.
+            if age > self._state.lasts and await self._state.get(_COLLECTION, handle) is None:
+                del rows[handle]
+        return rows
+
+    async def aclose(self) -> None:
+        """Close the store's connections."""
+        await self._state.aclose()
+
+    def _lock(self, name: str) -> asyncio.Lock:
+        return self._locks.setdefault(name, asyncio.Lock())
+
+
+def summary(conversation: Conversation, now: datetime) -> Summary:
+    """Return a conversation's line for a list."""
+    asked = [m for m in conversation.messages if m.get("role") == "user"]
+    first = " ".join(str(asked[0].get("content") or "").split()) if asked else ""
+    return Summary(
+        conversation.handle,
+        first if len(first) <= TITLE else first[: TITLE - 1] + "…",
+        conversation.model,
+        len(asked),
+        size_of(conversation.messages),
+        now.isoformat(timespec="milliseconds"),
+    )
+
+
+def as_json(messages: list[Message]) -> str:
+    """Return messages as they are kept."""
+    return json.dumps(messages, ensure_ascii=False, separators=(",", ":"))
+
+
+def size_of(messages: list[Message]) -> int:
+    """Return the bytes of messages as they are kept."""
+    return len(as_json(messages).encode(errors="surrogatepass"))
+
+
+def hashed(owner: str) -> str:
+    """Return what stands for an owner in the store, which need not know people's names."""
+    return hashlib.sha256(owner.encode()).hexdigest()[:32]
+
+
+def _list_of(whose: str) -> str:
+    return f"owner_{whose}"
+
+
+def _days(seconds: float) -> str:
+    return f"{seconds / 86_400:g} days"

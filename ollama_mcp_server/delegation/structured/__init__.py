@@ -1,0 +1,1 @@
+"""Answers in the form of a JSON Schema: asked for, held, checked."""
