@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Asks for the rows of `/api/ps`.
 Running = Callable[[], Awaitable[list[Part]]]
+#: Hears one part of an answer, as the daemon sent it.
+Heard = Callable[[Part], None]
 
 
 @dataclass
@@ -36,9 +38,13 @@ class Answer:
     #: What the reader must know beside the answer, and what only a curious one may.
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    #: Told of every part, for those who show an answer while it comes.
+    heard: Heard | None = None
 
     def add(self, part: Part) -> None:
         """Take in one part of `/api/chat` or `/api/generate`."""
+        if self.heard is not None:
+            self.heard(part)
         message = part.get("message") or part
         self.content += message.get("content") or part.get("response") or ""
         self.thinking += message.get("thinking") or ""

@@ -13,7 +13,7 @@ from ..daemon.refusals import lacking, overflow
 from ..daemon.wire import Part
 from ..errors import ContextOverflow, DaemonError, OllamaMCPError
 from ..progress import Progress
-from .answer import Answer, collect, said, waiting_phase
+from .answer import Answer, Heard, collect, said, waiting_phase
 from .choice import Choice, choose, needs_of, resolve
 from .context import Known, bound, kept, limit_of, overran, plan, raised
 from .deadline import deadline
@@ -50,6 +50,7 @@ class Delegate:
         *,
         retries: int = 2,
         timeout_ms: int | None = None,
+        heard: Heard | None = None,
     ) -> Answer:
         """Ask a model and return its whole answer, with what its reader must know of it.
 
@@ -60,13 +61,14 @@ class Delegate:
             progress: told of each phase and of every token.
             retries: how often an answer that does not fit a schema is asked for again.
             timeout_ms: milliseconds after which the work is stopped; None waits for ever.
+            heard: hears every part of the answer as it comes.
 
         Raises:
             ContextOverflow: the prompt is longer than any window that it may have.
             TimedOut: the time is up.
             OllamaMCPError: whatever else went wrong; `details.content` has what had been said.
         """
-        answer = Answer()
+        answer = Answer(heard=heard)
         progress.so_far = lambda: answer.content
         try:
             with deadline(timeout_ms):

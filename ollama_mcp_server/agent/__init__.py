@@ -1,0 +1,1 @@
+"""Local models that use other MCP servers' tools until a task is done."""
