@@ -76,6 +76,8 @@ def tools_table(tools: list[Any]) -> str:
         changes = "nothing" if hints.read_only_hint else "memory"
         if not hints.read_only_hint and "memory" not in tool.tags:
             changes = "**library**" if hints.destructive_hint else "library"
+        if "heeds" in tool.tags:
+            changes = "what the servers' tools do"
         first = (tool.description or "").splitlines()[0]
         rows.append(f"| `{tool.name}` | {first} | {toolset(tool)} | {changes} |")
     return "\n".join(rows)
@@ -155,7 +157,8 @@ def settings_table() -> str:
     """Return a row for each setting: variable, flag, default, what it does."""
     rows = ["| variable | flag | default | |", "|---|---|---|---|"]
     for name, field in Settings.model_fields.items():
-        flag = "" if is_secret(name) else f"`--{name.replace('_', '-')}`"
+        long = "root" if name == "roots" else name.replace("_", "-")
+        flag = "" if is_secret(name) else f"`--{long}`"
         default = field.get_default(call_default_factory=True)
         if isinstance(default, tuple):
             default = ",".join(default)

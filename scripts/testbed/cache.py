@@ -6,6 +6,7 @@
     tools/                      pip, Go or npm during a build, where the machine has none
     registry/docker-registry    for pull and push         logs/   what the daemons print
     valkey/valkey-server        for what a server keeps
+    node-FOLDER-DIGEST/         npm packages that tests run, for each lock file
     up-VERSION.json             the daemon that `up` left running
     created.json                which models were created from which recipe
 

