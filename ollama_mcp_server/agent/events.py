@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -12,7 +13,14 @@ from ..daemon.wire import Part
 Mode: TypeAlias = Literal["native", "fallback"]
 #: Why a run ended.
 StopReason: TypeAlias = Literal[
-    "answered", "max_rounds", "max_seconds", "max_tokens", "repeated_failure", "empty", "length"
+    "answered",
+    "tool_calls",
+    "max_rounds",
+    "max_seconds",
+    "max_tokens",
+    "repeated_failure",
+    "empty",
+    "length",
 ]
 
 
@@ -26,6 +34,9 @@ class Task:
     servers: list[str | dict[str, Any]] | None = None
     #: Patterns of `server:tool` or `tool`; None for every tool.
     tools: list[str] | None = None
+    #: Functions of the client's own, as Ollama's `tools`: offered beside the servers' tools, and
+    #: never called here; a turn that asks for one ends the run.
+    client_tools: list[Part] = field(default_factory=list)
     #: The folder that the work is about; servers that need a path are given it.
     path: Path | None = None
     #: "json" or a JSON Schema for the final answer.
@@ -81,6 +92,8 @@ class Run:
     data: Any = None
     thinking: str = ""
     steps: list[Step] = field(default_factory=list)
+    #: The calls of the client's own functions that the run ended with.
+    calls: list[Call] = field(default_factory=list)
     rounds: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -133,3 +146,5 @@ class Ended:
 
 
 Event: TypeAlias = "Asking | Said | Calling | Called | Ended"
+#: Decides whether a call that may destroy something is made.
+Consent: TypeAlias = "Callable[[Step], Awaitable[bool]]"

@@ -3,7 +3,7 @@
 import json
 
 from fastmcp import Context
-from fastmcp.resources import resource
+from fastmcp.resources import Resource, resource
 from mcp_types import Annotations
 
 from ..app import App
@@ -13,13 +13,14 @@ from ..errors import InvalidArgument
 BATCHES = "ollama://batches"
 #: Bytes in one reading: clients refuse a message of more than a MiB, where each may be escaped.
 PAGE = 400_000
+TYPE = "application/x-ndjson"
 
 
 @resource(
     BATCHES + "/{id}{?offset}",
     name="batch",
     title="All results of a batch",
-    mime_type="application/x-ndjson",
+    mime_type=TYPE,
     annotations=Annotations(priority=0.3),
 )
 async def batch(ctx: Context, id: str, offset: str = "0") -> str:
@@ -38,6 +39,21 @@ async def batch(ctx: Context, id: str, offset: str = "0") -> str:
     if following < len(lines):
         page.append(json.dumps({"next": f"{BATCHES}/{id}?offset={following}"}))
     return "\n".join(page)
+
+
+async def instances(ctx: Context) -> list[Resource]:
+    """Return a resource for each batch whose results are kept for the caller, the newest first."""
+    app = App.of(ctx)
+    return [
+        Resource(
+            uri=f"{BATCHES}/{handle}",
+            name=handle,
+            title=f"Results of a batch ({size:,} bytes)",
+            mime_type=TYPE,
+            annotations=Annotations(priority=0.2),
+        )
+        for handle, size in app.kept.of(app.owner(ctx)).items()
+    ]
 
 
 def fitting(lines: list[str]) -> list[str]:

@@ -73,10 +73,10 @@ class Message(Given):
     tool_calls: Annotated[
         list[Call] | None,
         BeforeValidator(from_json),
-        shown(OBJECTS, "The assistant's own calls."),
+        shown(OBJECTS, "The assistant's calls."),
     ] = None
     tool_name: str | None = Field(None, description="role tool: which tool answers.")
-    tool_call_id: str | None = None
+    tool_call_id: str | None = Field(None, json_schema_extra={"hidden": True})
 
     def sent(self) -> dict[str, Any]:
         """Return the message for the daemon."""
@@ -90,9 +90,8 @@ Model = Annotated[
 ]
 OptionalModel = Annotated[
     Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)] | None,
-    Field(
-        description="As in ollama_list: qwen3:8b. Default: the configured, else a loaded, else "
-        "the largest one."
+    shown(
+        {"type": "string"}, "Name in ollama_list; default: the configured, a loaded, the largest."
     ),
 ]
 Insecure = Annotated[
@@ -105,7 +104,11 @@ Insecure = Annotated[
 Messages = Annotated[
     list[Message],
     BeforeValidator(from_json),
-    Field(description="The conversation, oldest first; empty loads the model."),
+    shown(
+        OBJECTS,
+        '[{"role": "user", "content": "Hi"}], oldest first; roles system, user, assistant (with '
+        "its tool_calls), tool (with tool_name); images: paths, base64 or data: URIs.",
+    ),
 ]
 Images = Annotated[
     list[Image] | None,
@@ -117,8 +120,7 @@ Files = Annotated[
     BeforeValidator(to_texts),
     shown(
         STRINGS,
-        "Text, PDF, DOCX files that the model reads (you need not): paths or globs under the "
-        "allowed folders.",
+        "Text, PDF or DOCX files for the model to read, so you need not: paths or globs.",
     ),
 ]
 ChatTools = Annotated[
@@ -126,17 +128,16 @@ ChatTools = Annotated[
     BeforeValidator(from_json),
     Field(
         description='Functions that it may call: {"type": "function", "function": {"name", '
-        '"description", "parameters"}}. Nothing is run: calls come back in tool_calls; send them '
-        "back, then {role: tool, tool_name, content}."
+        '"description", "parameters"}}. Nothing is run: calls come back in '
+        "tool_calls."
     ),
 ]
 Format = Annotated[
     Any,
     BeforeValidator(to_format),
     shown(
-        {"anyOf": [{"type": "string", "enum": ["json", "markdown"]}, {"type": "object"}]},
-        "JSON Schema for the answer, which is checked and comes in data; or json (any). Default: "
-        "free text.",
+        {"anyOf": [{"type": "object"}, {"type": "string"}]},
+        "JSON Schema of the answer, checked, in data; or json (any). Default: free text.",
     ),
 ]
 ModelOptions = Annotated[
@@ -144,8 +145,8 @@ ModelOptions = Annotated[
     BeforeValidator(from_json),
     shown(
         OPEN_OBJECT,
-        'Ollama\'s options: {"temperature": 0.2, "num_predict": 500}: longest answer in tokens; '
-        "num_ctx, the window, grows by itself for a long prompt.",
+        '{"temperature": 0.2, "num_predict": 500 (longest answer in tokens)}; num_ctx grows as '
+        "needed.",
     ),
 ]
 LoadOptions = Annotated[
@@ -171,7 +172,7 @@ Think = Annotated[
     BeforeValidator(to_think),
     shown(
         {"anyOf": [{"type": "boolean"}, {"type": "string"}]},
-        "Thinking models: true, false or a level (low, medium, high); default the model's own.",
+        "Thinking models: true, false, low, medium, high; default the model's own.",
     ),
 ]
 # Accepted, and not listed, since every host would pay for their descriptions with every request:

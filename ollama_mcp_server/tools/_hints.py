@@ -29,6 +29,9 @@ PUBLISHES = _hints(reads=False, destroys=True, repeats=True, leaves=True)
 #: Reads the web.
 BROWSES = _hints(reads=True, destroys=False, repeats=False, leaves=True)
 
+#: Lets a model use other servers' tools, whatever those do.
+ACTS = _hints(reads=False, destroys=True, repeats=False, leaves=True)
+
 #: Waits for work that was begun, or stops it.
 RESUMES = _hints(reads=True, destroys=False, repeats=True, leaves=False)
 
@@ -36,3 +39,5 @@ RESUMES = _hints(reads=True, destroys=False, repeats=True, leaves=False)
 LONG = "long"
 #: Tag of a tool that changes what is in memory only; read-only servers have it.
 MEMORY = "memory"
+#: Tag of a tool that itself leaves out what changes things where the server is read-only.
+HEEDS = "heeds"

@@ -84,7 +84,7 @@ async def ollama_batch(
     models: Annotated[
         Any,
         BeforeValidator(to_texts),
-        shown(NAMES, "Several models, to compare."),
+        shown(NAMES, "Models to compare."),
     ] = None,
     system: Annotated[str | None, Field(description="System prompt for every item.")] = None,
     format: Format = None,

@@ -81,8 +81,8 @@ async def ollama_chat(
     """Send a conversation to a local model and return its next message.
 
     Use for roles, history, pictures or tool calling; for one plain prompt use ollama_generate,
-    for OpenAI's request and response shapes chat_completion. Private and free: nothing leaves the
-    daemon, but for models marked remote in ollama_list. The first call loads the model (seconds);
+    for OpenAI's request and response shapes chat_completion. Private and free: prompts stay
+    at the daemon, but for remote models. The first call loads the model (seconds);
     a long answer takes minutes, shows progress, and stops at the daemon when cancelled.
     Returns content (with tool_calls instead, if the model wants tools), done_reason, usage.
     """

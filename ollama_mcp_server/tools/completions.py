@@ -86,10 +86,11 @@ async def chat_completion(
     messages: Annotated[
         list[OpenAIMessage],
         BeforeValidator(from_json),
-        Field(
-            min_length=1,
-            description='OpenAI messages, oldest first: [{"role": "user", "content": '
-            '"Hi"}]. Pictures as image_url parts with data: URIs.',
+        Field(min_length=1),
+        shown(
+            OBJECTS,
+            'OpenAI messages, oldest first: [{"role": "user", "content": "Hi"}]; pictures as '
+            "image_url parts with data: URIs.",
         ),
     ],
     model: OptionalModel = None,
@@ -125,12 +126,7 @@ async def chat_completion(
         Any,
         BeforeValidator(from_json),
         shown(
-            {
-                "anyOf": [
-                    {"type": "string", "enum": ["none", "auto", "required"]},
-                    {"type": "object"},
-                ]
-            },
+            {"anyOf": [{"type": "string"}, {"type": "object"}]},
             'auto (default), none, required, or {"type": "function", "function": {"name": '
             '"get_weather"}}.',
         ),
@@ -178,8 +174,8 @@ async def chat_completion(
     """Answer an OpenAI chat.completions request with a local model.
 
     Use for requests and code written for OpenAI's API; for Ollama's own fields (think,
-    keep_alive, num_ctx, a plain schema) use ollama_chat. Private and free: nothing leaves the
-    daemon, but for models marked remote in ollama_list. The first call loads the model (seconds);
+    keep_alive, num_ctx, a plain schema) use ollama_chat. Private and free: prompts stay
+    at the daemon, but for remote models. The first call loads the model (seconds);
     progress is shown, cancelling stops the model. Returns a chat.completion object:
     choices[0].message, finish_reason (length means cut), usage.
     """

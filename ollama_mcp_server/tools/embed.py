@@ -130,10 +130,9 @@ async def ollama_embed(
 
     Use with query to find the passages nearest to it, without reading the files: long text is
     split at sentence ends, its vectors stay here. Without query, each input becomes an
-    L2-normalised vector: hundreds of numbers that your context pays for; those of two models do
-    not compare. For an answer in words use ollama_generate. Needs a model with the capability
-    embedding (see ollama_list). Returns results (text, source, lines, score), best first, or
-    embeddings in input order.
+    L2-normalised vector: hundreds of numbers that your context pays for. For an answer in words
+    use ollama_generate. Needs a model with the capability embedding (see ollama_list).
+    Returns results (text, source, lines, score), best first, or embeddings in input order.
     """
     app = App.of(ctx)
     if input is None and files is None:

@@ -87,8 +87,8 @@ async def ollama_generate(
 
     Use for a single task without history: summarise, classify, translate, extract (with format),
     describe a picture, fill in code between prompt and suffix. For roles, history or tools use
-    ollama_chat. Private and free: nothing leaves the daemon, but for models marked remote in
-    ollama_list. The first call loads the model (seconds); long answers take minutes, show
+    ollama_chat. Private and free: prompts stay at the daemon, but for remote models. The first
+    call loads the model (seconds); long answers take minutes, show
     progress, and stop at the daemon when cancelled. Returns content, done_reason, usage.
     """
     body: dict[str, Any] = {

@@ -158,10 +158,9 @@ async def ollama_load(
     """Load a model into memory ahead of use, keep it there longer, or unload it.
 
     Use before a series of calls, to spare the first one the load (seconds to a minute), or with
-    keep_alive 0 to free memory at once (ollama_ps shows what holds it); not needed before a single
-    call, which loads by itself.
-    Another num_ctx reloads a loaded model. May push out another model when memory is short: the
-    answer then warns. Changes nothing on disk. Returns done_reason load or unload.
+    keep_alive 0 to free memory at once (ollama_ps shows what holds it); a single call loads by
+    itself. May push out another model when memory is short, and warns then. Changes
+    nothing on disk. Returns done_reason load or unload.
     """
     app = App.of(ctx)
     before = {row["name"] for row in await app.catalog.running()}

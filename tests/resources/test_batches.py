@@ -54,6 +54,15 @@ async def test_a_wrong_offset_is_told(either_era: Caller, app: App, offset: str)
     assert caught.value.error.code == -32602
 
 
+async def test_the_callers_own_are_listed_the_newest_first(either_era: Caller, app: App) -> None:
+    handles = [app.kept.put("{}" * n, "") for n in (1, 2)]
+    listed = [each for each in await either_era.list_resources() if "batches" in str(each.uri)]
+    assert [str(each.uri) for each in listed] == [
+        f"ollama://batches/{handle}" for handle in reversed(handles)
+    ]
+    assert listed[0].title == "Results of a batch (4 bytes)"
+
+
 async def test_anothers_are_neither_listed_nor_read(either_era: Caller, app: App) -> None:
     messages = []
     for handle in (app.kept.put("{}", "somebody else"), "nonsense"):

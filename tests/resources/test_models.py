@@ -17,7 +17,7 @@ from ollama_mcp_server.server import build_server
 from tests.conftest import CHAT, Caller, MakeApp
 from tests.fake_ollama import FakeOllama
 
-STATIC = ["ollama://models", "ollama://running"]
+STATIC = ["ollama://models", "ollama://running", "ollama://servers"]
 #: Names as registries have them.
 NAMES = [
     "qwen3:8b",
@@ -46,14 +46,14 @@ async def refused(client: Caller, uri: str) -> Any:
 
 async def test_the_list_holds_each_installed_model(either_era: Caller) -> None:
     listed = {str(each.uri): each for each in await either_era.list_resources()}
-    assert list(listed)[:2] == STATIC
+    assert list(listed)[:3] == STATIC
     model = listed[f"ollama://models/{CHAT}"]
     assert model.name == model.title == CHAT
     assert model.mime_type == "application/json"
     assert "completion, tools (1.9 GB" in (model.description or "")
     assert model.annotations is not None
     assert model.annotations.last_modified
-    assert len(listed) == 7
+    assert len(listed) == 8
 
 
 async def test_every_listed_resource_can_be_read(either_era: Caller) -> None:
@@ -102,7 +102,7 @@ async def test_what_is_not_there_is_told_with_near_names(either_era: Caller) -> 
     assert "ollama_pull" in error.data["hint"]
     error = await refused(either_era, "ollama://modells")
     assert error.code == (-32002 if old else -32602)
-    assert "Did you mean ollama://models?" in error.message
+    assert "Did you mean ollama://models" in error.message
 
 
 async def test_a_failing_daemon_is_told(either_era: Caller, daemon: FakeOllama) -> None:
@@ -151,13 +151,13 @@ async def test_a_daemon_that_does_not_answer_holds_up_no_list(
     with anyio.fail_after(20):
         assert [str(each.uri) for each in await either_era.list_resources()] == STATIC
     daemon.release("/api/tags")
-    assert len(await either_era.list_resources()) == 7
+    assert len(await either_era.list_resources()) == 8
 
 
 async def test_what_others_change_is_in_the_next_list(
     either_era: Caller, daemon: FakeOllama
 ) -> None:
-    assert len(await either_era.list_resources()) == 7
+    assert len(await either_era.list_resources()) == 8
     daemon.reply("/api/tags", {"models": [{"name": "hf.co/new/one:Q4_K_M", "size": 5}]})
     listed = [str(each.uri) for each in await either_era.list_resources()]
     assert listed == [*STATIC, "ollama://models/hf.co/new/one:Q4_K_M"]

@@ -43,6 +43,8 @@ async def test_the_work_goes_on_and_its_result_is_the_tools_own(
 ) -> None:
     path, arguments = LONG[tool]
     whole = await client.call(tool, **arguments)
+    if early := whole.structured_content.get("job"):  # a busy machine
+        whole = await client.call("ollama_job", job=early, wait=20)
     assert "job" not in whole.structured_content
     daemon.hold(path)
     said = await client.call(tool, **arguments)
