@@ -9,18 +9,16 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NoReturn
+from io import TextIOWrapper
+from typing import TYPE_CHECKING
 
 from . import __version__
+from .flags import COMMANDS, add_flags, fail, read_settings, settings_of
 
 if TYPE_CHECKING:
     from types import FrameType
 
     from .settings import Settings
-
-ABOUT = """\
-MCP server for a local Ollama daemon. An MCP host (Claude Desktop, Claude Code, VS Code, Cursor, …)
-starts it and speaks to it over stdin and stdout; with --transport http it serves many."""
 
 AT_A_TERMINAL = """\
 ollama-mcp-server {version}: an MCP server, waiting for an MCP client on stdin.
@@ -33,17 +31,62 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command; ends the process."""
     end_at_signals()
     gc.disable()  # collecting while modules are imported costs a tenth of the start
+    argv = sys.argv[1:] if argv is None else argv
+    if argv and argv[0] in COMMANDS:
+        raise SystemExit(run_command(argv[0], argv[1:]))
+    settings = read_settings(argv)
+    prepare(settings)
+    serve(settings)
+
+
+def prepare(settings: Settings) -> None:
+    """Set up what must be before FastMCP is imported, and the log."""
     from .settings import quiet_the_frame
 
-    settings = read_settings(argv)
     quiet_the_frame(settings.log_level)
     level = settings.log_level.upper()
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     # Other libraries log requests and answers at DEBUG, and httpx every URL at INFO.
     logging.getLogger().setLevel("INFO" if settings.log_level == "debug" else level)
     logging.getLogger("ollama_mcp_server").setLevel(level)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    serve(settings)
+    for client in ("httpx", "httpx2"):
+        logging.getLogger(client).setLevel(logging.WARNING)
+
+
+def run_command(name: str, argv: Sequence[str]) -> int:
+    """Run one of the commands; returns the exit status."""
+    from importlib import import_module
+
+    command = import_module(f".commands.{name}", __package__)
+    made = argparse.ArgumentParser(
+        prog=f"ollama-mcp-server {name}",
+        description=command.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="Every setting of the server counts here too, as a variable or in its file.",
+    )
+    command.add_arguments(made)
+    add_flags(made.add_argument_group("settings"), command.SETTINGS)
+    arguments = made.parse_intermixed_args(argv)
+    settings = settings_of(arguments, command.SETTINGS)
+    prepare(settings)
+    from .errors import OllamaMCPError
+
+    gc.enable()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a model may say what a terminal cannot show
+    try:
+        return int(command.main(arguments, settings))
+    except OllamaMCPError as error:
+        from .commands._words import failure
+
+        print(failure(error), file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except BrokenPipeError:  # who read has read enough; nothing may be written at the exit either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 def end_at_signals() -> None:
@@ -61,11 +104,24 @@ def end_at_signals() -> None:
     signal.signal(signal.SIGTERM, end)
 
 
+def has_keys(settings: Settings) -> bool:
+    """Return whether the gateway is on, and asks for keys; what is wrong with them is said."""
+    if not settings.gateway:
+        return False
+    from .errors import OllamaMCPError
+    from .gateway.keys import read_keys
+
+    try:
+        return read_keys(settings).required
+    except OllamaMCPError as error:
+        fail(str(error))
+
+
 def serve(settings: Settings) -> None:
     """Serve until stdin closes, or a signal comes."""
     from .auth import refusal_to_bind
 
-    if settings.transport == "http" and (refusal := refusal_to_bind(settings)):
+    if settings.transport == "http" and (refusal := refusal_to_bind(settings, has_keys(settings))):
         fail(refusal)
     if settings.transport == "stdio" and sys.stdin.isatty():
         print(AT_A_TERMINAL.format(version=__version__), file=sys.stderr)
@@ -85,61 +141,3 @@ def serve(settings: Settings) -> None:
         transport.serve_stdio(server)
     else:
         transport.serve_http(server, app)
-
-
-def parser() -> argparse.ArgumentParser:
-    """Return the parser: a flag for each setting that is no secret, with its own description."""
-    from .settings import Settings, is_secret, variable
-
-    made = argparse.ArgumentParser(
-        prog="ollama-mcp-server",
-        description=ABOUT,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="Each option can also be set by the variable behind it, or in\n"
-        "~/.config/ollama-mcp-server/config.toml. Secrets only there: OLLAMA_API_KEY,\n"
-        "OLLAMA_MCP_AUTH_TOKEN, OLLAMA_MCP_HEADERS, OLLAMA_MCP_STATE_URL.",
-    )
-    made.add_argument("--version", action="version", version=f"ollama-mcp-server {__version__}")
-    for name, field in Settings.model_fields.items():
-        if is_secret(name):
-            continue  # on a command line it would stand in the list of processes
-        told = f"{field.description} [{variable(name)}]".replace("%", "%%")
-        flag = f"--{name.replace('_', '-')}"
-        if name == "roots":
-            made.add_argument("--root", dest=name, action="append", metavar="…", help=told)
-        elif field.annotation is bool:
-            made.add_argument(flag, dest=name, action=argparse.BooleanOptionalAction, help=told)
-        else:
-            made.add_argument(flag, dest=name, metavar="…", help=told)
-    return made
-
-
-def read_settings(argv: Sequence[str] | None) -> Settings:
-    """Return the settings from flags, environment and file; a wrong one ends the process."""
-    from pydantic import ValidationError
-    from pydantic_settings import SettingsError
-
-    from .faults import sentence, words
-    from .settings import Settings, variable
-
-    flags = {
-        name: value for name, value in vars(parser().parse_args(argv)).items() if value is not None
-    }
-    try:
-        return Settings(**flags)
-    except ValidationError as error:
-        told = []
-        for fault in error.errors(include_url=False, include_input=False):
-            name = str(fault["loc"][0]) if fault["loc"] else ""
-            known = name in Settings.model_fields
-            what = "no such setting" if fault["type"] == "extra_forbidden" else words(fault)
-            told.append(sentence(variable(name) if known else name, what))
-        fail("; ".join(told))
-    except (SettingsError, ValueError) as error:  # a file that is no TOML, a value that is no JSON
-        fail(str(error))
-
-
-def fail(message: str) -> NoReturn:
-    """Say on stderr what is wrong, and end the process with status 2."""
-    print(f"ollama-mcp-server: {message}", file=sys.stderr)
-    raise SystemExit(2)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastmcp import Client
 
-from ollama_mcp_server import __version__, cli, tools
+from ollama_mcp_server import __version__, cli, commands, tools
 from ollama_mcp_server.app import App
 from ollama_mcp_server.discovery import discover
 from ollama_mcp_server.server import build_server
@@ -268,7 +270,7 @@ def test_help_tells_every_setting_and_its_variable(capsys: pytest.CaptureFixture
     for field in Settings.model_fields:
         assert variable(field) in told, field
         flag = "--root" if field == "roots" else f"--{field.replace('_', '-')}"
-        assert (f"{flag} " in told) != is_secret(field), field
+        assert bool(re.search(rf"{flag}[ ,]", told)) != is_secret(field), field
     assert "config.toml" in told
 
 
@@ -284,6 +286,48 @@ def test_the_version_is_told_without_loading_the_server() -> None:
     imported = {line.rpartition("|")[2].strip() for line in ran.stderr.splitlines()}
     assert "ollama_mcp_server.cli" in imported
     assert not imported & {"fastmcp", "ollama", "httpx"}
+
+
+# --- other commands than serving ------------------------------------------------------------------
+
+
+def test_each_command_is_a_module_and_the_help_lists_it(capsys: pytest.CaptureFixture[str]) -> None:
+    folder = Path(commands.__file__).parent
+    modules = {file.stem for file in folder.glob("*.py") if not file.stem.startswith("_")}
+    assert set(cli.COMMANDS) == modules
+    with pytest.raises(SystemExit):
+        cli.read_settings(["--help"])
+    told = capsys.readouterr().out
+    for name in cli.COMMANDS:
+        assert f"  {name} " in told
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_a_command_has_help_and_takes_flags_for_settings_but_no_secrets(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.run_command(name, ["--help"])
+    assert ended.value.code == 0
+    told = capsys.readouterr().out
+    assert f"usage: ollama-mcp-server {name}" in told
+    assert "--log-level" in told
+    module = import_module(f"ollama_mcp_server.commands.{name}")
+    assert not any(is_secret(setting) for setting in module.SETTINGS)
+
+
+def test_the_help_of_a_command_loads_no_server() -> None:
+    ran = subprocess.run(
+        [COMMAND[0], "-X", "importtime", *COMMAND[1:], "run", "--help"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    imported = {line.rpartition("|")[2].strip() for line in ran.stderr.splitlines()}
+    assert "ollama_mcp_server.settings" in imported
+    assert "usage: ollama-mcp-server run" in ran.stdout
+    assert not imported & {"fastmcp", "ollama", "httpx", "rich"}
 
 
 # --- the start ------------------------------------------------------------------------------------
