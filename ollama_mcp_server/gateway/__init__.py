@@ -1,0 +1,1 @@
+"""Plain HTTP for applications that speak no MCP: the same tools and models, behind keys."""

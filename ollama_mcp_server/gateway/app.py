@@ -1,0 +1,111 @@
+"""From an App to the whole of what is served over HTTP: the gateway's routes and the MCP endpoint.
+
+Only here and in the modules of routes FastAPI is imported, and only where the gateway is on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from .. import __version__
+from ..errors import InvalidArgument, NotFound, OllamaMCPError
+from ..faults import place, sentence, words
+from . import anthropic, ask, ollama, openai, page, status, tools
+from .departure import Departure
+from .errors import refusal
+from .gate import Gate
+from .guard import guarded
+from .keys import read_keys
+from .limits import Limits
+from .metrics import Metrics
+from .scoped import Scoped
+from .seen import Seen
+from .watching import watching
+
+if TYPE_CHECKING:
+    from fastmcp import FastMCP
+    from starlette.applications import Starlette
+    from starlette.types import ASGIApp
+
+    from ..app import App
+
+#: The modules of routes, in the order in which they are asked.
+ROUTES = (page, status, ask, tools, openai, anthropic, ollama)
+
+
+def build_gateway(app: App, server: FastMCP[Any], mcp: Starlette) -> ASGIApp:
+    """Return everything behind its guards.
+
+    Args:
+        app: whose models and tools are served.
+        server: the MCP server, whose callers are held to what their keys allow.
+        mcp: what serves it over HTTP.
+
+    Raises:
+        InvalidArgument: the keys cannot be read.
+    """
+    settings = app.settings
+    keys = read_keys(settings)
+    metrics = Metrics(settings.path)
+    gate = Gate(app, Limits(settings.parallel, settings.queue, watch=metrics), metrics, server)
+    metrics.follow(app, gate.limits.line)
+    server.add_middleware(Scoped(settings, gate.limits))
+    made = build_routes(gate, mcp)
+    kept = guarded(Departure(made, elsewhere=[settings.path]), settings, keys)
+    return Seen(kept, metrics, settings.path)
+
+
+def build_routes(gate: Gate, mcp: Starlette) -> FastAPI:
+    """Return every route, the MCP endpoint last; nothing guards it."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with mcp.router.lifespan_context(mcp), watching(gate):
+            yield
+
+    made = FastAPI(
+        title="ollama-mcp-server",
+        summary="Local models, with tools, for applications that speak no MCP.",
+        version=__version__,
+        lifespan=lifespan,
+        redoc_url=None,
+        # ours tell as much, without queries and the words of errors
+        telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
+    )
+    made.add_exception_handler(OllamaMCPError, _refused)
+    made.add_exception_handler(RequestValidationError, _invalid)
+    made.add_exception_handler(HTTPException, _missing)
+    for module in ROUTES:
+        made.include_router(module.router(gate))
+    made.mount("/", mcp)
+    return made
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    """Tell an error of ours in the route's dialect."""
+    assert isinstance(error, OllamaMCPError)  # noqa: S101 - for the type checker
+    return refusal(error, request.url.path)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    """Tell what is wrong with a request, without the values that it holds."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - for the type checker
+    fault = error.errors()[0]
+    where = tuple(step for step in fault["loc"] if step not in ("body", "query", "path", "header"))
+    return refusal(InvalidArgument(sentence(place(where), words(fault))), request.url.path)
+
+
+async def _missing(request: Request, error: Exception) -> Response:
+    """Tell that there is no such route or method."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - for the type checker
+    told = NotFound(f"{request.method} {request.url.path} is not served here", "See /docs")
+    response = refusal(told, request.url.path, **dict(error.headers or {}))
+    response.status_code = error.status_code
+    return response
