@@ -23,7 +23,12 @@ demo: setup ## let a real local model answer through a real MCP client
 	@$(BED) $(RUN) -m scripts.demo
 
 test: setup ## run every test, those against a real Ollama included
+ifdef ARGS
 	@$(BED) $(RUN) -m pytest $(ARGS)
+else # the real daemon's models want the processor for themselves
+	@$(RUN) -m pytest -m "not live" --ignore tests/clients -n 2
+	@$(BED) $(RUN) -m pytest tests/live tests/clients
+endif
 
 check: lint types docs-check ## all that needs no daemon and no test
 

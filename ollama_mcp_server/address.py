@@ -1,7 +1,8 @@
 """Where the daemon is: `OLLAMA_HOST`, read as Ollama reads it."""
 
 import ipaddress
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from urllib.parse import unquote, urlsplit
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -48,6 +49,25 @@ def parse_address(text: str, variable: str = "OLLAMA_HOST") -> Address:
     if parts.username is not None:
         credentials = (unquote(parts.username), unquote(parts.password or ""))
     return Address(f"{scheme}://{host}:{port or default}{path}", is_loopback, credentials)
+
+
+def parse_endpoint(text: str, variable: str = "OLLAMA_MCP_OPENAI_BASE_URL") -> Address:
+    """Return the address of an OpenAI-compatible endpoint, its path up to the version.
+
+    No scheme means http for this machine's loopback, else https. The path gets its `/v1` where it
+    has no version yet; what may follow the version (`/chat/completions`) is left out.
+
+    Raises:
+        ValueError: `text` is no address; the message says what is wrong, without credentials.
+    """
+    text = text.strip().strip("\"'")
+    if "://" not in text:
+        scheme = "http" if parse_address(text, variable).is_loopback else "https"
+        text = f"{scheme}://{text}"
+    text = re.sub(r"/(chat/completions|models)/*$", "", text)
+    address = parse_address(text, variable)
+    has_version = re.search(r"/v\d\w*(/|$)", urlsplit(address.url).path)
+    return replace(address, url=address.url if has_version else f"{address.url}/v1")
 
 
 def _reachable(host: str) -> tuple[str, bool]:

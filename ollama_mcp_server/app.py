@@ -12,11 +12,14 @@ from pydantic import SecretStr
 from .address import parse_address
 from .delegation.jobs import current
 from .progress import Look, Progress, Report
-from .settings import Settings, state_folder
+from .settings import Settings, environment, state_folder
 
 if TYPE_CHECKING:
     from fastmcp import Context
 
+    from .agent.agent import Agent
+    from .agent.hub import Hub
+    from .agent.underway import Paused
     from .daemon.catalog import Catalog
     from .daemon.client import Client
     from .delegation.batch.kept import Kept
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from .delegation.jobs import Jobs
     from .delegation.memory.conversations import Conversations
     from .delegation.search.ranking import Vectors
+    from .delegation.upstream import Upstream
 
 #: Under this key the server's lifespan context holds the App.
 KEY = "app"
@@ -124,21 +128,65 @@ class App:
 
     def owner(self, ctx: Context) -> str:
         """Return whose jobs and conversations a call is about; "" where no token is asked for."""
+        from fastmcp.server.dependencies import get_access_token
+
+        if (key := get_access_token()) is not None:  # each key of the gateway is somebody else
+            return hashlib.sha256(key.client_id.encode()).hexdigest()[:16]
         token = self.settings.auth_token
         return hashlib.sha256(token.get_secret_value().encode()).hexdigest()[:16] if token else ""
 
     def progress(self, ctx: Context, phase: str, look: Look | None = None) -> Progress:
         """Return the progress of a call, silent where the client asked for none."""
-        progress = Progress(reporter(ctx), phase, look)
+        return self.watched(ctx, Progress(None, phase, look))
+
+    def watched(self, ctx: Context, progress: Progress) -> Progress:
+        """Return a progress that tells the client of this call from now on."""
         if (job := current.get()) is not None:
             job.progress = progress
-        return progress
+        return progress.direct(reporter(ctx))
+
+    @cached_property
+    def upstream(self) -> Upstream | None:
+        """The endpoint that agents ask in place of the daemon, if one is set."""
+        if self.settings.openai_base_url is None:
+            return None
+        from .delegation.upstream import Upstream
+
+        settings = self.settings
+        return Upstream(
+            self.settings.openai_base_url,
+            settings.openai_api_key,
+            proxy=settings.proxy,
+            ca_file=settings.ca_file,
+        )
+
+    @cached_property
+    def hub(self) -> Hub:
+        """The connections to other MCP servers."""
+        from .agent.hub import Hub
+
+        return Hub(environment())
+
+    @cached_property
+    def agent(self) -> Agent:
+        """Who lets models work with those servers' tools."""
+        from .agent.agent import Agent
+
+        return Agent(self.delegate, self.hub, self.settings, self.upstream)
+
+    @cached_property
+    def paused(self) -> Paused:
+        """Runs of agents that wait for a person's answer."""
+        from .agent.underway import Paused
+
+        return Paused()
 
     async def aclose(self) -> None:
         """Close what was opened."""
-        for name in ("jobs", "conversations", "client", "cloud"):  # first those who use the others
-            if name in self.__dict__:
-                await self.__dict__.pop(name).aclose()
+        # first those who use the others
+        for name in ("jobs", "paused", "hub", "upstream", "conversations", "client", "cloud"):
+            if (opened := self.__dict__.pop(name, None)) is not None:
+                await opened.aclose()
 
 
 def bearer(key: SecretStr) -> str:

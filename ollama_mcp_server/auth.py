@@ -13,9 +13,9 @@ from .settings import Settings
 OPEN_ROUTES = ("/health",)
 
 
-def refusal_to_bind(settings: Settings) -> str | None:
+def refusal_to_bind(settings: Settings, has_keys: bool = False) -> str | None:
     """Return why the server must not bind to its address, or None if it may."""
-    if settings.auth_token or settings.insecure or is_loopback(settings.host):
+    if settings.auth_token or has_keys or settings.insecure or is_loopback(settings.host):
         return None
     return (
         f"refusing to serve on {settings.host} without a token: anyone who reaches this "

@@ -160,7 +160,7 @@ def translated(host: str, hint: str = START_IT) -> Iterator[None]:
         ) from error
     except httpx.TimeoutException as error:
         raise TimedOut(f"Ollama at {host} did not answer in time") from error
-    except httpx.TransportError as error:
+    except httpx.RequestError as error:
         raise DaemonError(
             f"the connection to Ollama at {host} broke before the answer was complete",
             "Nothing of the answer can be trusted; call again, and look at the daemon's log if "

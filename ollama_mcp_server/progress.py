@@ -7,6 +7,7 @@ a beat that has nothing new adds a thousandth.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 
@@ -20,6 +21,7 @@ Look = Callable[[], Awaitable[str]]
 SPACING = 0.1  # seconds between two notes, at least
 BEAT = 4.0  # seconds between two notes, at most; hosts are promised one every 5 s
 FIRST_LOOK = 0.7  # seconds of silence before the daemon is asked what it is doing
+NOTES = 10  # notes that are kept until they are told
 LOOK = 0.25  # seconds that it has to say so
 
 
@@ -30,8 +32,11 @@ class Progress:
         self._report = report
         self._look = look
         self.message = phase
+        #: Which part of a longer work the messages are about.
+        self.prefix = ""
         #: Returns what there is of the answer, for those who will not wait for all of it.
         self.so_far: Callable[[], str] = str
+        self._notes: deque[str] = deque(maxlen=NOTES)
         self._value = 0.0
         self._total: float | None = None
         self._sent = 0.0
@@ -45,6 +50,11 @@ class Progress:
         self.message, self._value, self._total = message, value, total
         self._changed.set()
 
+    def note(self, text: str) -> None:
+        """Say what has happened; unlike a state, it is not lost if another follows at once."""
+        self._notes.append(text)
+        self._changed.set()
+
     def waits(self, message: str) -> None:
         """Say what the work waits for, before it has begun to tell by itself."""
         self.message, self._pause = message, FIRST_LOOK
@@ -53,6 +63,11 @@ class Progress:
     def watch(self, message: str, look: Look) -> None:
         """Say what begins now, and whom to ask what it waits for, should it stay silent."""
         self.message, self._look = message, look
+
+    def direct(self, report: Report | None) -> "Progress":
+        """Tell `report` once the work is entered."""
+        self._report = report
+        return self
 
     def attach(self, report: Report | None) -> None:
         """Tell `report` from now on, and nobody else."""
@@ -111,4 +126,6 @@ class Progress:
         self._changed.clear()
         self._sent = max(self._value, self._sent + 0.001)
         total = None if self._total is None else max(self._total, self._sent)
-        await report(self._sent, total, self.message)
+        told = "; ".join([*self._notes, self.prefix + self.message])
+        self._notes.clear()
+        await report(self._sent, total, told)

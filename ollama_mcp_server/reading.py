@@ -19,11 +19,15 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from .app import App
 from .errors import InvalidArgument, ModelNotFound, NotFound, OllamaMCPError
 from .glance import PATIENCE
-from .resources import conversations, models
+from .resources import batches, conversations, models
 
 #: Lists the resources that a template stands for.
 Source = Callable[[Context], Awaitable[list[Resource]]]
-SOURCES: tuple[Source, ...] = (models.instances, conversations.instances)
+SOURCES: tuple[Source, ...] = (
+    models.instances,
+    conversations.instances,
+    batches.instances,
+)
 #: The code for a resource that is not there, until 2025-11-25; since then it is INVALID_PARAMS.
 RESOURCE_NOT_FOUND = -32002
 

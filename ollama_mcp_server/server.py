@@ -1,5 +1,6 @@
 """From an App to an MCP server."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,25 +19,29 @@ from .middleware import Arguments, Calls
 from .patience import LongCalls
 from .reading import Reading
 from .schemas import or_job
-from .settings import Settings
+from .settings import Settings, servers_file
 from .subscriptions import Subscriptions
 from .tools._changes import BUS
-from .tools._hints import LONG, MEMORY
+from .tools._hints import HEEDS, LONG, MEMORY
 
 logger = logging.getLogger(__name__)
 
 #: Toolsets, in the order of the documentation; a tool names its own by a tag.
-TOOLSETS = ("chat", "models", "conversations", "publish", "web")
+TOOLSETS = ("chat", "models", "agent", "conversations", "publish", "web")
+
+#: Seconds after the start when the servers of agents are looked at.
+AFTER_THE_LIST = 2.0
 
 INSTRUCTIONS = """\
 Use these tools to run local language models with Ollama: private, free inference on the user's \
 own machine, for chat, summaries, translation, extraction to JSON, vision, embeddings, and to \
-manage the models.
+manage the models; and ollama_agent to let one work with the tools of other MCP servers.
 Start with ollama_list: it names the installed models with what each can do (capabilities: \
 completion, tools, vision, thinking, insert, embedding). Then ollama_generate for one prompt, \
 ollama_chat for a conversation or tool calling, ollama_batch for one prompt over many items or \
-files, ollama_embed with query to search files, or for vectors. ollama_pull installs a model; \
-that takes minutes and gigabytes.
+files, ollama_embed with query to search files, or for vectors; ollama_agent for an errand of \
+many steps (ollama_verify_tools tells whether a model is fit for it). ollama_pull installs a \
+model; that takes minutes and gigabytes.
 To save your own context, name files instead of reading them: the model reads them, and you get \
 its answer. Local models are small: give one clear task at a time, and ask for JSON by a JSON \
 Schema in `format`, which is checked. A prompt that does not fit is refused with the numbers, \
@@ -55,9 +60,11 @@ def build_server(app: App) -> FastMCP[Any]:
 
     @asynccontextmanager
     async def lifespan(_: FastMCP[Any]) -> AsyncIterator[dict[str, Any]]:
+        checking = asyncio.create_task(_check_servers(app))
         try:
             yield {KEY: app, BUS: subscriptions.bus}
         finally:
+            checking.cancel()
             subscriptions.close()
             await app.aclose()
 
@@ -104,9 +111,23 @@ def build_server(app: App) -> FastMCP[Any]:
     return server
 
 
+async def _check_servers(app: App) -> None:
+    """Tell the log what is wrong with the configured MCP servers, once the host's list is there."""
+    settings = app.settings
+    file = settings.servers_file or servers_file()
+    if settings.disable_servers or not (settings.servers or file.exists()):
+        return
+    await asyncio.sleep(AFTER_THE_LIST)
+    from .agent.configuration import faults
+
+    for fault in await asyncio.to_thread(faults, settings):
+        logger.warning("MCP servers for agents: %s", fault)
+
+
 def left_out(tool: Tool, settings: Settings) -> str:
     """Return why a tool is not offered, in words that say how to get it; "" if it is."""
-    changes = not (tool.annotations and tool.annotations.read_only_hint) and MEMORY not in tool.tags
+    reads = tool.annotations is not None and tool.annotations.read_only_hint
+    changes = not reads and not tool.tags & {MEMORY, HEEDS}
     if settings.read_only and changes:
         return "It can change the library, and this server is read-only (OLLAMA_MCP_READ_ONLY)"
     own = tool.tags & set(TOOLSETS)

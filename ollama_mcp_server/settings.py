@@ -29,10 +29,15 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from .address import Address, parse_address
+from .address import Address, parse_address, parse_endpoint
 
 #: Toolsets offered when none is named.
-DEFAULT_TOOLSETS = ("chat", "models")
+DEFAULT_TOOLSETS = ("chat", "models", "agent")
+
+#: What OLLAMA_DEBUG may say beside the names of levels.
+_DEBUG = {"0": "warning", "f": "warning", "false": "warning"} | dict.fromkeys(
+    ("1", "2", "t", "true"), "debug"
+)
 
 Names = Annotated[tuple[str, ...], NoDecode]
 
@@ -45,6 +50,21 @@ def config_file() -> Path:
     """
     base = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")  # noqa: PTH111
     return Path(base, "ollama-mcp-server", "config.toml")
+
+
+def keys_file() -> Path:
+    """Return where the gateway's keys are, beside the settings file."""
+    return config_file().with_name("keys.json")
+
+
+def servers_file() -> Path:
+    """Return where the MCP servers of agents are named; relative for a user without a home."""
+    return Path(os.path.expanduser("~/.ollama/mcp-servers.json"))  # noqa: PTH111
+
+
+def environment() -> dict[str, str]:
+    """Return the process's environment, from which other servers are given what they may have."""
+    return dict(os.environ)
 
 
 def state_folder() -> Path:
@@ -147,10 +167,44 @@ class Settings(BaseSettings):
         description="Where conversations are kept: disk, file:///FOLDER, redis://HOST or "
         "valkey://HOST; default memory, until the server ends.",
     )
+    # Agents, and the servers whose tools they use
+    servers: SecretStr | None = Field(
+        None,
+        description="MCP servers that agents may use, as JSON; overrides the file of servers.",
+    )
+    servers_file: Path | None = Field(
+        None, description="File of MCP servers for agents (default ~/.ollama/mcp-servers.json)."
+    )
+    tool_timeout: int = Field(
+        30_000,
+        ge=1,
+        le=3_600_000,
+        validation_alias=_env("OLLAMA_MCP_TIMEOUT", "tool_timeout"),
+        description="Milliseconds that one call of another server's tool may take.",
+    )
+    disable_servers: bool = Field(
+        False,
+        validation_alias=_env("OLLAMA_MCP_DISABLE", "disable_servers"),
+        description="Use none of the configured MCP servers, and do not check them at start.",
+    )
+    allow_inline_servers: bool = Field(
+        False,
+        description="Let a call of ollama_agent define servers, and so start programs of its own.",
+    )
+    allow_destructive: bool = Field(
+        False, description="Let agents run tools that may destroy without asking anybody."
+    )
+    openai_base_url: str | None = Field(
+        None,
+        description="OpenAI-compatible endpoint (vLLM, llama-server, a cloud) that agents ask "
+        "instead of Ollama, such as http://127.0.0.1:8080/v1.",
+    )
+    openai_api_key: SecretStr | None = Field(None, description="Key for that endpoint.")
+
     toolsets: Names = Field(
         DEFAULT_TOOLSETS,
         description="Toolsets or single tools to offer, separated by commas: "
-        "chat, models, conversations, publish, web, or all.",
+        "chat, models, agent, conversations, publish, web, or all.",
     )
     read_only: bool = Field(
         False, description="Leave out every tool that changes the model library."
@@ -180,11 +234,32 @@ class Settings(BaseSettings):
     allowed_origins: Names = Field(
         (), description="Further browser origins that HTTP accepts, separated by commas."
     )
+    gateway: bool = Field(
+        False,
+        description="With --transport http: also serve OpenAI's, Anthropic's and Ollama's own "
+        "APIs, with tools, to applications that speak no MCP.",
+    )
+    keys: SecretStr | None = Field(
+        None, description="API keys of the gateway, hashed, as JSON; overrides the file of keys."
+    )
+    keys_file: Path | None = Field(
+        None,
+        description="File of API keys (default ~/.config/ollama-mcp-server/keys.json); "
+        "`ollama-mcp-server keys add NAME` makes them.",
+    )
+    parallel: int = Field(
+        4, ge=1, le=1024, description="Requests that the gateway has at the daemon at once."
+    )
+    queue: int = Field(
+        64, ge=0, le=100_000, description="Requests that may wait for that; more are refused."
+    )
     shutdown_seconds: float = Field(
         10, ge=0, le=3600, description="How long HTTP lets running answers end at a signal."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "warning", description="How much is logged to stderr."
+        "warning",
+        validation_alias=AliasChoices("OLLAMA_MCP_LOG_LEVEL", "OLLAMA_DEBUG", "log_level"),
+        description="How much is logged to stderr; OLLAMA_DEBUG counts too.",
     )
 
     @classmethod
@@ -219,6 +294,11 @@ class Settings(BaseSettings):
         paths = [part for item in given for part in str(item).split(os.pathsep) if part.strip()]
         return tuple(Path(os.path.expanduser(path)) for path in paths)  # noqa: PTH111
 
+    @field_validator("servers_file", "keys_file", mode="after")
+    @classmethod
+    def _expanded(cls, value: Path | None) -> Path | None:
+        return Path(os.path.abspath(os.path.expanduser(value))) if value else None  # noqa: PTH100, PTH111
+
     @field_validator("aliases", mode="before")
     @classmethod
     def _pairs(cls, value: Any) -> Any:
@@ -237,7 +317,10 @@ class Settings(BaseSettings):
     @field_validator("log_level", mode="before")
     @classmethod
     def _lower(cls, value: Any) -> Any:
-        return value.lower() if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        # the spellings that Ollama's own OLLAMA_DEBUG takes
+        return _DEBUG.get(value.lower(), value.lower())
 
     @model_validator(mode="after")
     def _check(self) -> "Settings":
@@ -248,6 +331,8 @@ class Settings(BaseSettings):
             raise ValueError("OLLAMA_MCP_PROXY must be an address such as http://proxy:3128")
         if self.ca_file and not self.ca_file.is_file():
             raise ValueError(f"OLLAMA_MCP_CA_FILE: there is no file {self.ca_file}")
+        if self.openai_base_url:
+            parse_endpoint(self.openai_base_url)
         url = self.state_url.get_secret_value() if self.state_url else "memory"
         if not re.match(r"(memory|disk|file:///.+|(redis|valkey)s?://.+)$", url):
             raise ValueError(

@@ -59,6 +59,10 @@ def serve_stdio(server: FastMCP[Any]) -> None:
 def serve_http(server: FastMCP[Any], app: App) -> None:
     """Serve Streamable HTTP, `/health` and `/ready` until a signal."""
     settings = app.settings
+    if settings.gateway:
+        from .gateway.logs import log_lines
+
+        log_lines(settings.log_level)
     # sse-starlette would end every stream at the first signal, answers included.
     AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]
     web = Running(build_web(server, app))
@@ -76,7 +80,10 @@ def serve_http(server: FastMCP[Any], app: App) -> None:
 
 
 def build_web(server: FastMCP[Any], app: App) -> Any:
-    """Return the ASGI app: the MCP endpoint and the probes, behind the Host, Origin and token."""
+    """Return the ASGI app: the MCP endpoint and the probes, behind the Host, Origin and token.
+
+    With the gateway, also its routes, behind its keys.
+    """
     settings = app.settings
 
     @server.custom_route("/health", methods=["GET"])
@@ -94,15 +101,19 @@ def build_web(server: FastMCP[Any], app: App) -> Any:
         return JSONResponse({"status": "ok", "ollama": told.get("version")})
 
     _raise_body_limit()
+    ways: dict[str, Any] = {"path": settings.path, "stateless_http": False, "json_response": False}
+    if settings.gateway:
+        from .gateway.app import build_gateway
+
+        # whose guards stand before the MCP endpoint too
+        return build_gateway(app, server, server.http_app(**ways, host_origin_protection=False))
     guards = [Middleware(BearerGuard, token=settings.auth_token)] if settings.auth_token else []
     return server.http_app(
-        path=settings.path,
+        **ways,
         middleware=guards,
         host_origin_protection=True,
         allowed_hosts=list(settings.allowed_hosts),
         allowed_origins=list(settings.allowed_origins),
-        stateless_http=False,
-        json_response=False,
     )
 
 

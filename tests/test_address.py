@@ -2,7 +2,7 @@
 
 import pytest
 
-from ollama_mcp_server.address import parse_address
+from ollama_mcp_server.address import parse_address, parse_endpoint
 
 
 @pytest.mark.parametrize(
@@ -58,3 +58,36 @@ def test_a_refusal_does_not_repeat_credentials() -> None:
     with pytest.raises(ValueError) as refused:
         parse_address("http://me:secret@h:abc")
     assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("http://127.0.0.1:8080/v1", "http://127.0.0.1:8080/v1"),
+        ("http://127.0.0.1:8080", "http://127.0.0.1:8080/v1"),
+        ("127.0.0.1:8080/", "http://127.0.0.1:8080/v1"),
+        ("localhost:1234/v1/", "http://localhost:1234/v1"),
+        ("[::1]:8000", "http://[::1]:8000/v1"),
+        ("0.0.0.0:8000", "http://127.0.0.1:8000/v1"),
+        ("localhost", "http://localhost:80/v1"),
+        ("gpu.example", "https://gpu.example:443/v1"),
+        ("gpu.example:8000/v1", "https://gpu.example:8000/v1"),
+        ("http://gpu.example", "http://gpu.example:80/v1"),
+        ("https://api.openai.com/v1/chat/completions", "https://api.openai.com:443/v1"),
+        ("https://api.openai.com/v1/models/", "https://api.openai.com:443/v1"),
+        ("https://api.groq.com/openai/v1", "https://api.groq.com:443/openai/v1"),
+        ("https://openrouter.ai/api", "https://openrouter.ai:443/api/v1"),
+        ("https://g.example/v1beta/openai/", "https://g.example:443/v1beta/openai"),
+        ("https://z.example/api/paas/v4", "https://z.example:443/api/paas/v4"),
+        (' "https://user:pa%20ss@h/v1" ', "https://h:443/v1"),
+    ],
+)
+def test_every_spelling_of_an_endpoint(text: str, url: str) -> None:
+    assert parse_endpoint(text).url == url
+
+
+def test_what_is_no_endpoint_is_refused() -> None:
+    for text in ("ftp://h", "h:abc", "a b", "https://h/v1?key=secret"):
+        with pytest.raises(ValueError, match="OLLAMA_MCP_OPENAI_BASE_URL") as refused:
+            parse_endpoint(text)
+        assert "secret" not in str(refused.value)

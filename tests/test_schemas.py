@@ -60,9 +60,10 @@ def test_snapshots(listed: Listed) -> None:
 
 def test_the_default_tools(default: Listed) -> None:
     assert list(default) == [
-        "ollama_batch", "ollama_chat", "chat_completion", "ollama_embed", "ollama_generate",
+        "ollama_agent", "ollama_batch", "ollama_chat", "chat_completion", "ollama_embed",
+        "ollama_generate",
         "ollama_job", "ollama_pull", "ollama_create", "ollama_delete", "ollama_list",
-        "ollama_show", "ollama_ps", "ollama_load",
+        "ollama_show", "ollama_ps", "ollama_load", "ollama_verify_tools",
     ]  # fmt: skip
 
 

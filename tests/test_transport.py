@@ -641,6 +641,8 @@ WITHOUT_DAEMON = {"ollama_job", "ollama_conversations"}
 async def test_without_a_daemon_every_call_says_what_to_do() -> None:
     app = App(Settings(ollama_host="127.0.0.1:9", toolsets="all"))
     arguments = {
+        "ollama_agent": {"task": "x", "servers": []},
+        "ollama_verify_tools": {"model": CHAT},
         "ollama_show": {"model": CHAT},
         "ollama_load": {"model": CHAT},
         "ollama_delete": {"model": CHAT},

@@ -6,9 +6,10 @@ import json
 import logging
 import os
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from contextlib import aclosing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -16,7 +17,7 @@ from ..address import Address
 from ..errors import START_IT, DaemonError, DaemonUnreachable, QueueFull, translated
 from ..settings import bare_environment
 from .refusals import refused
-from .wire import Part, is_final
+from .wire import Part, encode, is_final
 
 with bare_environment():
     import ollama
@@ -64,25 +65,8 @@ class Client(ollama.AsyncClient):
         self._unreachable = unreachable
         if not address.is_loopback:
             self._unreachable += "; a proxy (OLLAMA_MCP_PROXY, HTTPS_PROXY) may stand between"
-        try:
-            super().__init__(
-                address.url,
-                headers=dict(headers),
-                auth=address.credentials,
-                proxy=None if address.is_loopback else proxy,
-                trust_env=not address.is_loopback,
-                verify=tls_context(address, ca_file),
-                follow_redirects=False,
-                timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT),
-                limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
-            )
-        except ImportError as error:  # httpx, for a SOCKS proxy of the environment
-            raise DaemonUnreachable(
-                f"the way to {address.url} leads through a SOCKS proxy, for which a package is "
-                "missing",
-                "Start the server with `uvx --with socksio ollama-mcp-server`, or except the "
-                "address in NO_PROXY",
-            ) from error
+        with way_to(address, proxy, ca_file) as way:
+            super().__init__(address.url, headers=dict(headers), **way)
         if "authorization" not in headers:
             # Its constructor takes OLLAMA_API_KEY from the environment for every host.
             self._client.headers.pop("authorization", None)
@@ -186,9 +170,30 @@ def pause_before(attempt: int, retry_after: float | None) -> float | None:
     return retry_after or PAUSES[attempt - 1]
 
 
-def encode(body: Part) -> bytes:
-    """Return `body` as JSON; a lone surrogate in a text raises UnicodeEncodeError."""
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+@contextmanager
+def way_to(address: Address, proxy: str | None, ca_file: Path | None) -> Iterator[dict[str, Any]]:
+    """Give what an httpx client for `address` is made with.
+
+    Raises:
+        DaemonUnreachable: a SOCKS proxy of the environment stands between, and httpx has no
+            package for it.
+    """
+    try:
+        yield {
+            "auth": address.credentials,
+            "proxy": None if address.is_loopback else proxy,
+            "trust_env": not address.is_loopback,
+            "verify": tls_context(address, ca_file),
+            "follow_redirects": False,
+            "timeout": httpx.Timeout(None, connect=CONNECT_TIMEOUT),
+            "limits": httpx.Limits(max_connections=None, max_keepalive_connections=20),
+        }
+    except ImportError as error:
+        raise DaemonUnreachable(
+            f"the way to {address.url} leads through a SOCKS proxy, for which a package is missing",
+            "Start the server with `uvx --with socksio ollama-mcp-server`, or except the "
+            "address in NO_PROXY",
+        ) from error
 
 
 def tls_context(address: Address, ca_file: Path | None) -> ssl.SSLContext | bool:

@@ -44,7 +44,7 @@ def refused(
     `body` is Ollama's `{"error": …}` in any of the shapes that it takes: a string, an object, a
     JSON document inside the string (what llama-server said), or a page from a proxy between.
     """
-    error = _unwrapped(body)
+    error = innermost(body)
     text = str(error.get("message") or error.get("error") or "").strip()
     if error.get("type") == "exceed_context_size_error" or "exceeds the context length" in text:
         return overflow(error.get("n_prompt_tokens"), error.get("n_ctx"))
@@ -82,7 +82,7 @@ def _by_status(
             "the request is larger than the daemon or a proxy before it accepts",
             "Send less text or smaller pictures",
         )
-    wait = _retry_after(headers)
+    wait = retry_after(headers)
     if status == 429:
         told = f": {text}" if text else ""
         return RateLimited(f"too many requests{told}", "Wait, then call again", retry_after=wait)
@@ -184,7 +184,7 @@ def missing(model: str) -> ModelNotFound:
     )
 
 
-def _unwrapped(body: str) -> dict[str, Any]:
+def innermost(body: str) -> dict[str, Any]:
     """Return the innermost error object of the daemon's body; a page of HTML gives no text."""
     error: dict[str, Any] = {"error": body}
     text: Any = body
@@ -194,7 +194,7 @@ def _unwrapped(body: str) -> dict[str, Any]:
             text = _parsed(text[text.find("{") :]) if "{" in text else None
         if not isinstance(text, dict) or not ("error" in text or "message" in text):
             break
-        error, text = dict(text), text.get("error")
+        error, text = dict(text), text.get("error", text.get("message"))
     said = str(error.get("message") or error.get("error") or "")
     if said.lstrip().startswith("<") or len(said) > 2000:
         return {}
@@ -208,6 +208,7 @@ def _parsed(text: str) -> Any:
         return None
 
 
-def _retry_after(headers: Mapping[str, str]) -> float | None:
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds that a Retry-After header asks for; None for a date, or without one."""
     value = headers.get("retry-after", "")
     return float(value) if value.isdecimal() else None

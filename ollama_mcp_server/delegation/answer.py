@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -84,10 +84,15 @@ async def collect(
     Raises:
         OllamaMCPError: the daemon refused, or its answer broke off.
     """
+    parts = client.stream(path, {**body, "stream": True}, waiting=progress.waits)
+    await take_in(parts, answer, progress)
+    answer.final.setdefault("model", body["model"])
+
+
+async def take_in(parts: AsyncGenerator[Part, None], answer: Answer, progress: Progress) -> None:
+    """Take a stream of parts into an answer, and tell of every token; then close the stream."""
     tokens, began = 0, 0.0
-    async with aclosing(
-        client.stream(path, {**body, "stream": True}, waiting=progress.waits)
-    ) as parts:
+    async with aclosing(parts):
         async for part in parts:
             answer.add(part)
             if is_final(part):
@@ -98,7 +103,6 @@ async def collect(
             rate = f", {(tokens - 1) / (now - began):.0f} tokens/s" if now - began > 0.5 else ""
             phase = "writing" if answer.content or not answer.thinking else "thinking"
             progress.update(f"{phase}: token {tokens}{rate}", tokens)
-    answer.final.setdefault("model", body["model"])
 
 
 def said(answer: Answer) -> dict[str, Any]:

@@ -36,6 +36,8 @@ class Job:
     began: float = field(default_factory=time.monotonic)
     ended: float | None = None
     task: asyncio.Task[Any] | None = None
+    #: Whether the caller has the handle; the call that it came with is over then.
+    is_handed_over: bool = False
 
     @property
     def status(self) -> str:
@@ -100,6 +102,7 @@ class Jobs:
             raise
         if ended:
             return job.task.result()
+        job.is_handed_over = True
         if job.progress is not None:
             job.progress.detach()  # the request that it told of is over
         job.task.add_done_callback(lambda _: self._end(job))

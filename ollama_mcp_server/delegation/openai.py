@@ -22,11 +22,30 @@ OPTIONS = {
     "max_completion_tokens": "num_predict",
     "presence_penalty": "presence_penalty",
     "frequency_penalty": "frequency_penalty",
+    "top_k": "top_k",  # not OpenAI's, but sent by clients of other servers, and by Anthropic's
 }
+#: Thinking levels that go by other names in Ollama, or by none.
+_LEVELS: dict[str, bool | str] = {"none": False, "minimal": "low", "xhigh": "max"}
 _CALL_FIRST = """\
 Call exactly one of these functions. Answer with nothing but its call, as JSON: \
 {"name": "<function>", "arguments": {…}}.
 """
+
+
+def objects(value: Any, name: str) -> list[dict[str, Any]]:
+    """Return a list of objects.
+
+    Raises:
+        InvalidArgument: it is none.
+    """
+    if isinstance(value, list) and all(isinstance(one, dict) for one in value):
+        return value
+    raise InvalidArgument(f"{name} must be a list of objects")
+
+
+def an_object(value: Any) -> dict[str, Any]:
+    """Return an object; an empty one for anything else."""
+    return value if isinstance(value, dict) else {}
 
 
 def to_options(request: dict[str, Any]) -> dict[str, Any]:
@@ -39,8 +58,8 @@ def to_options(request: dict[str, Any]) -> dict[str, Any]:
 def to_messages(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return Ollama's messages for OpenAI's.
 
-    Content parts become one text with its pictures; `developer` is `system`; a tool's answer gets
-    the name of the call that it belongs to.
+    Content parts become one text with its pictures; `developer` is `system`; a call's arguments
+    become an object; a tool's answer gets the name of the call that it belongs to.
 
     Raises:
         InvalidArgument: a part is neither text nor a picture.
@@ -55,17 +74,37 @@ def to_messages(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
         }
         if ours["role"] == "developer":
             ours["role"] = "system"
+        if thought := message.get("reasoning"):
+            ours.setdefault("thinking", thought)
         text, images = _content(message.get("content"))
         ours["content"] = text
         if images:
             ours["images"] = images
         if calls := message.get("tool_calls"):
-            ours["tool_calls"] = calls
+            ours["tool_calls"] = [_called(call) for call in calls]
             names.update({call["id"]: call["function"]["name"] for call in calls if call.get("id")})
         if ours["role"] == "tool":
             ours["tool_name"] = message.get("name") or names.get(message.get("tool_call_id") or "")
         converted.append({key: value for key, value in ours.items() if value is not None})
     return converted
+
+
+def _called(call: dict[str, Any]) -> dict[str, Any]:
+    """Return a call of the history; what is no object, the daemon would refuse."""
+    arguments = call["function"].get("arguments")
+    if isinstance(arguments, str):
+        try:
+            arguments = json.loads(arguments)
+        except ValueError:
+            arguments = None
+        arguments = arguments if isinstance(arguments, dict) else {}
+        return {**call, "function": {**call["function"], "arguments": arguments}}
+    return call
+
+
+def to_think(effort: str | None) -> bool | str | None:
+    """Return Ollama's `think` for OpenAI's `reasoning_effort`."""
+    return None if effort is None else _LEVELS.get(effort, effort)
 
 
 def _content(content: Any) -> tuple[str, list[str]]:
@@ -163,21 +202,24 @@ def take_forced_call(answer: Answer) -> bool:
     return True
 
 
+def to_tool_call(call: dict[str, Any]) -> dict[str, Any]:
+    """Return OpenAI's form of a tool call, with an id; arguments that are no object are none."""
+    function = call["function"]
+    arguments = function.get("arguments")
+    arguments = arguments if isinstance(arguments, dict) else {}
+    return {
+        "id": call.get("id") or f"call_{uuid.uuid4().hex[:8]}",
+        "type": "function",
+        "function": {
+            "name": function["name"],
+            "arguments": json.dumps(arguments, ensure_ascii=False),
+        },
+    }
+
+
 def to_completion(answer: Answer, warnings: list[str]) -> dict[str, Any]:
     """Return OpenAI's `chat.completion` object for an answer."""
-    calls = [
-        {
-            "id": call.get("id") or f"call_{uuid.uuid4().hex[:8]}",
-            "type": "function",
-            "function": {
-                "name": call["function"]["name"],
-                "arguments": json.dumps(
-                    call["function"].get("arguments") or {}, ensure_ascii=False
-                ),
-            },
-        }
-        for call in answer.tool_calls
-    ]
+    calls = [to_tool_call(call) for call in answer.tool_calls]
     message: dict[str, Any] = {
         "role": "assistant",
         "content": answer.content or (None if calls else ""),

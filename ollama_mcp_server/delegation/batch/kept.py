@@ -60,6 +60,12 @@ class Kept:
             )
         return entry.content.decode()
 
+    def of(self, owner: str) -> dict[str, int]:
+        """Return the ids of what is kept for `owner`, with its bytes, the newest first."""
+        self._drop_old()
+        mine = [(handle, kept) for handle, kept in self._entries.items() if kept.owner == owner]
+        return {handle: len(kept.content) for handle, kept in reversed(mine)}
+
     def _drop_old(self) -> None:
         now, size = self._clock(), 0
         for number, (handle, entry) in enumerate(reversed(list(self._entries.items()))):
