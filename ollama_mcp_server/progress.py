@@ -126,6 +126,12 @@ class Progress:
         self._changed.clear()
         self._sent = max(self._value, self._sent + 0.001)
         total = None if self._total is None else max(self._total, self._sent)
-        told = "; ".join([*self._notes, self.prefix + self.message])
+        notes = list(self._notes)
         self._notes.clear()
-        await report(self._sent, total, told)
+        told = "; ".join([*notes, self.prefix + self.message])
+        try:
+            await report(self._sent, total, told)
+        except asyncio.CancelledError:
+            self._notes.extendleft(reversed(notes))
+            self._changed.set()  # it may not have been told; the end tells it then
+            raise
