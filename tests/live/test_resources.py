@@ -81,8 +81,8 @@ async def uris(client: Caller) -> list[str]:
 async def test_every_model_is_listed_and_read(peer: Peer, ground: Ground) -> None:
     models_ = [f"ollama://models/{name}" for name in ground.names()]
     listed = await uris(peer)
-    assert listed[:2] == ["ollama://models", "ollama://running"]
-    assert sorted(listed[2:]) == sorted(models_)
+    assert listed[:3] == ["ollama://models", "ollama://running", "ollama://servers"]
+    assert sorted(listed[3:]) == sorted(models_)
     for uri in listed:
         content = await peer.read_resource(uri)
         assert json.loads(content[0].text)
