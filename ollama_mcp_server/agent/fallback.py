@@ -1,121 +1,205 @@
 """Tool calls for models that know none: examples to follow, and a JSON Schema to keep to.
 
-The request is a chat in which each offered tool was called once already, so that even a model
-of 135 million parameters sees how it is done; the answer can only be a call, or "answer".
+A model decides first: the request is a chat in which some of the offered tools were called already,
+so that even a model of 135 million parameters sees how it is done, and the answer can only be a
+call, or "answer". If that is what it says, it is asked for its answer in words, freely, and
+without the examples.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..daemon.wire import Part
 from .events import Call
-from .offer import Offered
-from .relevance import scores
+from .offer import JOINT, Offered
+from .relevance import words
+from .wording import defused
 
 #: What a model says in place of a tool's name when it needs none.
 ANSWER = "answer"
 #: Tools that examples are shown of: the likeliest stand last, where a small model looks.
-EXAMPLES = 6
+EXAMPLES = 4
+#: Characters of a tool's description, and those of it that are compared with the task.
+DESCRIPTION, COMPARED = 90, 300
 NEXT = 'Call another tool if one is needed, else reply:\n{"tool": "answer"}'
-IN_WORDS = "Now answer in words."
-_TALK = ("What is the capital of Italy?", "Good morning!")
+WITH_THAT = "Answer with that."
+_TALK = "What is the capital of Italy?"
 _RESULTS = ("done", "blue")
 _PATHS = ("/srv/data/alpha.txt", "/var/lib/beta/one", "/opt/gamma/two.md", "/mnt/delta/three")
 _WORDS = ("alpha", "beta", "gamma", "delta")
 _IS_PATH = re.compile("path|file|dir|source|destination|folder", re.I)
+_IS_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 #: What a task gives literally: quoted, a path, an address.
 _SPAN = re.compile(
-    r'"[^"\n]{1,300}"|`[^`\n]{1,300}`|https?://[^\s"<>]+|(?:~|\.{0,2})/[^\s"\'`<>|:*?]+'
+    r'"[^"\n]{1,300}"|`[^`\n]{1,300}`|https?://[^\s"<>]+|(?<![^\s(\[])[~.]{0,2}/[^\s"\'`<>|:*?]+'
 )
+#: A result that says that its call failed, as data or not.
+_FAILED = re.compile(r"(?:\[[^\n]*\]\n)?Error: ")
+
+
+def names(offered: Sequence[Offered]) -> dict[str, Offered]:
+    """Return the tools by what a decision calls them: their own names, where nothing else has them.
+
+    What all names begin with, as their server's name, keeps a small model from telling them apart.
+    """
+    taken = Counter(name for one in offered for name in (ANSWER, *{one.name, one.tool.name}))
+    return {
+        own if taken[own := one.tool.name] == 1 and _IS_NAME.fullmatch(own) else one.name: one
+        for one in offered
+    }
 
 
 def schema(offered: Sequence[Offered]) -> dict[str, Any]:
     """Return the form of a decision: a call of one of the tools, or an answer."""
-    arms: list[dict[str, Any]] = [
-        {
-            "type": "object",
-            "properties": {
-                "tool": {"const": one.name},
-                "arguments": one.function["function"]["parameters"],
-            },
-            "required": ["tool", "arguments"],
-        }
-        for one in offered
+    arms = [
+        {"tool": {"const": name}, "arguments": _closed(parameters(one))}
+        for name, one in names(offered).items()
     ]
-    arms.append({"type": "object", "properties": {"tool": {"const": ANSWER}}, "required": ["tool"]})
-    return {"anyOf": arms}
+    return {
+        "anyOf": [
+            {"type": "object", "properties": arm, "required": [*arm]}
+            for arm in (*arms, {"tool": {"const": ANSWER}})
+        ]
+    }
 
 
-def call_of(data: Any, number: str) -> Call | None:
+def parameters(one: Offered) -> dict[str, Any]:
+    """Return the parameters of a tool, as the model is told them."""
+    told: dict[str, Any] = one.function["function"]["parameters"]
+    return told
+
+
+def _closed(told: dict[str, Any]) -> dict[str, Any]:
+    """Return parameters that are none without room for any: a model would make some up."""
+    return told if told.get("properties") else {**told, "additionalProperties": False}
+
+
+def call_of(data: Any, offered: Sequence[Offered], number: str) -> Call | None:
     """Return the call that a decision asks for, with the id `number`; None for an answer."""
-    if not isinstance(data, dict) or data.get("tool") in (ANSWER, None):
-        return None
-    return Call(str(data["tool"]), data.get("arguments") or {}, number)
+    one = names(offered).get(data.get("tool")) if isinstance(data, dict) else None
+    return Call(one.name, data.get("arguments") or {}, number) if one is not None else None
+
+
+def is_known(call: Call, messages: Sequence[Part]) -> bool:
+    """Return whether the last calls were the same one, and it went well: it would say no more."""
+    made, results = _last_calls(messages)
+    same = [
+        function.get("name") == call.name and (function.get("arguments") or {}) == call.arguments
+        for function in made
+    ]
+    return any(same) and all(same) and not any(_FAILED.match(result) for result in results)
+
+
+def _last_calls(messages: Sequence[Part]) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the calls that the model made last for this task, and their results."""
+    results: list[str] = []
+    for message in reversed(messages):
+        if message["role"] == "tool":
+            results.append(str(message.get("content") or ""))
+        elif message["role"] == "assistant" and message.get("tool_calls") and results:
+            return [call["function"] for call in message["tool_calls"]], results
+        elif results or message["role"] == "assistant":
+            break
+    return [], []
 
 
 def deciding(messages: Sequence[Part], offered: Sequence[Offered]) -> list[Part]:
     """Return the messages that ask a model for its decision."""
-    task = next((str(m["content"]) for m in reversed(messages) if m["role"] == "user"), "")
-    ranks = scores(task, [(one.server, one.tool) for one in offered])
-    ranked = [one for _, one in sorted(zip(ranks, offered, strict=True), key=lambda pair: pair[0])]
+    called = names(offered)
+    ranked = sorted(called, key=lambda name: share(task_of(messages), called[name]))
+    short = {one.name: name for name, one in called.items()}
     system = [str(m["content"]) for m in messages if m["role"] == "system"]
-    shown = _examples(ranked[-EXAMPLES:])
-    said = [m for m in _plainly(messages, NEXT) if m["role"] != "system"]
-    told = [
-        {**m, "content": _with_values(m["content"])} if m["role"] == "user" and number == 0 else m
-        for number, m in enumerate(said)
+    told = [m for m in _exchanged(messages, short) if m["role"] != "system"]
+    if told and messages[-1]["role"] == "tool":
+        told[-1] = {**told[-1], "content": f"{told[-1]['content']}\n{NEXT}"}
+    system.append(_tools({name: called[name] for name in ranked}))
+    examples = _examples({name: called[name] for name in ranked[-EXAMPLES:]})
+    return [{"role": "system", "content": "\n\n".join(system)}, *examples, *told]
+
+
+def task_of(messages: Sequence[Part]) -> str:
+    """Return the newest message of the user that stands not right behind a tool's."""
+    before = [{"role": ""}, *messages]
+    asked = [
+        str(message.get("content") or "")
+        for previous, message in zip(before, messages, strict=False)
+        if message["role"] == "user" and previous["role"] != "tool"
     ]
-    return [{"role": "system", "content": "\n\n".join([*system, _tools(ranked)])}, *shown, *told]
+    return asked[-1] if asked else ""
+
+
+def share(task: str, one: Offered) -> float:
+    """Return how much a tool has in common with a task; a short name that does counts most."""
+    wanted, name = words(task), words(one.tool.name)
+    description = words((one.tool.description or "")[:COMPARED])
+    return 3 * len(name & wanted) / (1 + 0.2 * len(name)) + 0.3 * len(description & wanted)
 
 
 def answering(messages: Sequence[Part]) -> list[Part]:
-    """Return the messages that ask for words, after whatever was called."""
-    return _plainly(messages, IN_WORDS)
-
-
-def _plainly(messages: Sequence[Part], after: str) -> list[Part]:
-    """Return a history without tool messages, for templates that would leave them out."""
+    """Return the messages that ask for words: what tools said stands below what was asked."""
     plain: list[Part] = []
+    called: dict[str, str] = {}
     for message in messages:
-        role, content = message["role"], str(message.get("content") or "")
-        if role == "tool":
-            told = f"{message.get('tool_name')} returned:\n{content}"
-            if plain and plain[-1].get("is_result"):
-                plain[-1]["content"] += f"\n\n{told}"
+        content = str(message.get("content") or "")
+        if message["role"] == "tool":
+            name = str(message.get("tool_name") or "")
+            said = called.get(str(message.get("tool_call_id")), name.partition(JOINT)[2] or name)
+            said = f"{said} returned:\n{content}"
+            if plain and plain[-1]["role"] == "user":
+                plain[-1]["content"] += f"\n\n{said}"
             else:
-                plain.append({"role": "user", "content": told, "is_result": True})
-        elif role == "assistant" and message.get("tool_calls"):
-            made = [
-                json.dumps(
-                    {
-                        "tool": call["function"]["name"],
-                        "arguments": call["function"].get("arguments") or {},
-                    },
-                    ensure_ascii=False,
-                )
-                for call in message["tool_calls"]
-            ]
-            plain.append(
-                {"role": "assistant", "content": "\n".join([*filter(None, [content]), *made])}
-            )
-        else:
-            plain.append({k: v for k, v in message.items() if k != "thinking"})
-    for message in plain:
-        if message.pop("is_result", False) and after and message is plain[-1]:
-            message["content"] += f"\n{after}"
+                plain.append({"role": "user", "content": said})
+            continue
+        for call in message.get("tool_calls") or ():
+            name, function = str(call["function"].get("name")), call["function"]
+            given = json.dumps(function.get("arguments") or {}, ensure_ascii=False)
+            called[str(call.get("id"))] = f"{name.partition(JOINT)[2] or name} {given}"
+        if content or not message.get("tool_calls"):
+            plain.append({**_bare(message), "content": content})
+    if messages and messages[-1]["role"] == "tool":
+        plain[-1]["content"] += f"\n\n{WITH_THAT}"
     return plain
 
 
-def _tools(offered: Sequence[Offered]) -> str:
-    lines = [f"- {one.name}: {_first(one.tool.description or '')}".rstrip(": ") for one in offered]
+def _exchanged(messages: Sequence[Part], short: Mapping[str, str]) -> Iterator[Part]:
+    """Yield a history with calls and results as text, by the names that decisions use."""
+    results: list[str] = []
+    for message in messages:
+        content = str(message.get("content") or "")
+        if message["role"] == "tool":
+            name = str(message.get("tool_name"))
+            results.append(f"{short.get(name, name)} returned:\n{content}")
+            continue
+        if results:
+            yield {"role": "user", "content": "\n\n".join(results)}
+            results = []
+        if message["role"] == "user":
+            content = _with_values(content)
+        for call in message.get("tool_calls") or ():
+            name, given = call["function"].get("name"), call["function"].get("arguments") or {}
+            made = json.dumps(
+                {"tool": short.get(name, name), "arguments": given}, ensure_ascii=False
+            )
+            content = f"{content}\n{made}".lstrip()
+        yield {**_bare(message), "content": content}
+    if results:
+        yield {"role": "user", "content": "\n\n".join(results)}
+
+
+def _bare(message: Part) -> Part:
+    return {key: value for key, value in message.items() if key not in ("thinking", "tool_calls")}
+
+
+def _tools(called: Mapping[str, Offered]) -> str:
     return "\n".join(
         [
             "You can use these tools:",
-            *lines,
+            *(f"- {_signature(name, one)}: {_description(one)}" for name, one in called.items()),
             f"- {ANSWER}: no tool is needed, or the result is there",
             "",
             'Reply with {"tool": NAME, "arguments": {...}}.',
@@ -123,23 +207,41 @@ def _tools(offered: Sequence[Offered]) -> str:
     )
 
 
-def _examples(offered: Sequence[Offered]) -> list[Part]:
-    """Return a chat in which each tool was called once."""
-    said: list[tuple[str, str]] = []
+def _signature(name: str, one: Offered) -> str:
+    required = parameters(one).get("required") or ()
+    given = [
+        f"{defused(key, 60)}{'' if key in required else '?'}: {_kind(part)}"
+        for key, part in (parameters(one).get("properties") or {}).items()
+    ]
+    return f"{name}({', '.join(given)})"
+
+
+def _kind(part: dict[str, Any]) -> str:
+    if values := part.get("enum"):
+        return defused("|".join(json.dumps(value, ensure_ascii=False) for value in values), 200)
+    kind = part.get("type") or "any"
+    return "|".join(kind) if isinstance(kind, list) else str(kind)
+
+
+def _description(one: Offered) -> str:
+    text = str(one.function["function"].get("description") or "").strip()
+    return re.split(r"(?<=\.)\s", text, maxsplit=1)[0][:DESCRIPTION]
+
+
+def _examples(called: Mapping[str, Offered]) -> Iterator[Part]:
+    """Yield a chat in which each tool was called once, and answered."""
     answer = json.dumps({"tool": ANSWER})
-    for number, one in enumerate(offered):
-        if number < len(_TALK):
-            said += [("user", _TALK[number]), ("assistant", answer)]
-        arguments = _sample(one.function["function"]["parameters"], number)
-        lead = " ".join([one.tool.name.replace("_", " ").capitalize(), *_flat(arguments)]) + "."
-        call = json.dumps({"tool": one.name, "arguments": arguments})
-        said += [("user", _with_values(lead)), ("assistant", call)]
-        if number < len(_RESULTS):
-            said += [
-                ("user", f"{one.name} returned:\n{_RESULTS[number]}\n{NEXT}"),
-                ("assistant", answer),
-            ]
-    return [{"role": role, "content": content} for role, content in said]
+    yield {"role": "user", "content": _TALK}
+    yield {"role": "assistant", "content": answer}
+    for number, (name, one) in enumerate(called.items()):
+        given = _sample(parameters(one), number)
+        lead = " ".join([re.sub(r"[\W_]+", " ", name).capitalize(), *_flat(given)]) + "."
+        call = json.dumps({"tool": name, "arguments": given}, ensure_ascii=False)
+        result = f"{name} returned:\n{_RESULTS[number % len(_RESULTS)]}\n{NEXT}"
+        yield {"role": "user", "content": _with_values(lead)}
+        yield {"role": "assistant", "content": call}
+        yield {"role": "user", "content": result}
+        yield {"role": "assistant", "content": answer}
 
 
 def _with_values(text: str) -> str:
@@ -149,12 +251,12 @@ def _with_values(text: str) -> str:
     return f"{text}\nGiven: {', '.join(values)}" if values else text
 
 
-def _sample(parameters: dict[str, Any], number: int) -> dict[str, Any]:
+def _sample(told: dict[str, Any], number: int) -> dict[str, Any]:
     """Return arguments such as a tool's required ones."""
-    properties = parameters.get("properties") or {}
+    properties = told.get("properties") or {}
     return {
         name: _value(properties.get(name) or {}, name, number + 2 * place)
-        for place, name in enumerate(parameters.get("required") or ())
+        for place, name in enumerate(told.get("required") or ())
     }
 
 
@@ -179,7 +281,3 @@ def _flat(value: Any) -> list[str]:
     if isinstance(value, list):
         return [text for each in value for text in _flat(each)]
     return [str(value)]
-
-
-def _first(text: str, most: int = 90) -> str:
-    return re.split(r"(?<=\.)\s", text.strip(), maxsplit=1)[0][:most]

@@ -9,13 +9,15 @@ from typing import TypeAlias
 
 from ..daemon.wire import Part
 from ..delegation.answer import Answer, Heard
-from ..errors import ToolFailed
+from ..errors import DaemonError, ToolFailed
 from ..progress import Progress
 from . import fallback
 from .calls import spoken
 from .events import Call, Mode, Said
 from .offer import Offered
 
+#: What the daemon says of a call that it cannot read, where it does not swallow it.
+UNREADABLE = "error parsing tool call"
 #: Asks `/api/chat`, or what stands for it; `body` holds None for what was not given.
 Ask: TypeAlias = "Callable[[Part, Progress, Heard | None], Awaitable[Answer]]"
 #: Hears what the model says, as it says it.
@@ -34,6 +36,8 @@ class Turn:
     spoken: bool = False
     #: What further asking of the same turn cost, beside `answer`.
     others: list[Answer] = field(default_factory=list)
+    #: How it was asked in the end: natively nothing may have come that can be read.
+    mode: Mode = "native"
 
 
 async def take_turn(
@@ -64,7 +68,12 @@ async def take_turn(
     if not offered:
         return _plain(await ask(body, progress, _hearing(heard)))
     body["tools"] = [one.function for one in offered]
-    answer = await ask(body, progress, _hearing(heard))
+    try:
+        answer = await ask(body, progress, _hearing(heard))
+    except DaemonError as error:
+        if UNREADABLE not in error.message:
+            raise
+        return await _constrained(ask, _without_tools(body), offered, progress, heard)
     calls = [
         Call(
             call["function"].get("name") or "",
@@ -82,8 +91,7 @@ async def take_turn(
         return Turn(rest, answer.thinking, named, answer, spoken=True)
     if not answer.content.strip() and answer.done_reason == "stop":
         # A call that cannot be parsed is swallowed by the daemon: no words, no call.
-        del body["tools"]
-        turn = await _constrained(ask, body, offered, progress, heard)
+        turn = await _constrained(ask, _without_tools(body), offered, progress, heard)
         turn.others.append(answer)
         return turn
     return _plain(answer)
@@ -92,8 +100,9 @@ async def take_turn(
 async def _constrained(
     ask: Ask, body: Part, offered: Sequence[Offered], progress: Progress, heard: Hear | None
 ) -> Turn:
-    """Ask which tool is to be called, in a form that any model can keep to, or for words."""
+    """Ask which tool is to be called, in a form that any model can keep to; if none, for words."""
     messages, spent = body["messages"], []
+    warnings = []
     if offered:
         wanted = {
             **body,
@@ -103,16 +112,22 @@ async def _constrained(
         wanted.pop("think", None)
         try:
             decided = await ask(wanted, progress, None)
-        except ToolFailed:  # it did not keep to the form, however often it was asked
-            decided = None
-        if decided is not None:
-            if (call := fallback.call_of(decided.data, new_id())) is not None:
-                return Turn("", decided.thinking, [call], decided)
+        except ToolFailed as error:  # it did not keep to the form, however often it was asked
+            warnings.append(f"no tool was chosen, so the model answered in words: {error.message}")
+        else:
+            call = fallback.call_of(decided.data, offered, new_id())
+            if call is not None and not fallback.is_known(call, messages):
+                return Turn("", decided.thinking, [call], decided, mode="fallback")
             spent.append(decided)
     answer = await ask(
         {**body, "messages": fallback.answering(messages)}, progress, _hearing(heard)
     )
-    return Turn(answer.content, answer.thinking, [], answer, others=spent)
+    answer.warnings += warnings
+    return Turn(answer.content, answer.thinking, [], answer, others=spent, mode="fallback")
+
+
+def _without_tools(body: Part) -> Part:
+    return {name: value for name, value in body.items() if name != "tools"}
 
 
 def _plain(answer: Answer) -> Turn:

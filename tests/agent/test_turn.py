@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ollama_mcp_server.agent.events import Said
-from ollama_mcp_server.agent.fallback import IN_WORDS
+from ollama_mcp_server.agent.fallback import WITH_THAT
 from ollama_mcp_server.agent.offer import offer
 from ollama_mcp_server.agent.turn import Turn, take_turn
 from ollama_mcp_server.delegation.answer import Answer
@@ -79,7 +79,7 @@ async def test_a_call_that_repeats_a_tools_words_is_none() -> None:
 
 
 async def test_a_call_that_the_daemon_swallowed_is_asked_for_by_the_fallback() -> None:
-    model = Model("", data({"tool": "fs__read", "arguments": {"path": "a.txt"}}))
+    model = Model("", data({"tool": "read", "arguments": {"path": "a.txt"}}))
     took = await turn(model, "native")
     assert [call.name for call in took.calls] == ["fs__read"]
     assert "tools" in model.asked[0]
@@ -88,7 +88,7 @@ async def test_a_call_that_the_daemon_swallowed_is_asked_for_by_the_fallback() -
 
 
 async def test_the_fallback_asks_for_a_call_or_an_answer() -> None:
-    model = Model(data({"tool": "fs__read", "arguments": {"path": "a.txt"}}))
+    model = Model(data({"tool": "read", "arguments": {"path": "a.txt"}}))
     took = await turn(model, "fallback")
     assert [(call.name, call.arguments) for call in took.calls] == [("fs__read", {"path": "a.txt"})]
     assert [each["properties"]["tool"] for each in model.asked[0]["format"]["anyOf"]] == [
@@ -107,7 +107,7 @@ async def test_an_answer_is_then_asked_for_in_words() -> None:
         assert any("the token" in message["content"] for message in asked["messages"])
         assert asked["messages"][0]["content"].startswith("Be brief.")
     assert "format" not in model.asked[1]
-    assert model.asked[1]["messages"][-1]["content"].endswith(IN_WORDS)
+    assert model.asked[1]["messages"][-1]["content"].endswith(WITH_THAT)
 
 
 async def test_a_model_that_keeps_to_no_form_answers_in_words() -> None:

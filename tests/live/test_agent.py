@@ -60,8 +60,8 @@ def prompts(watched: Recorder) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("tool", "task"),
     [
-        ("list_directory", "List the directory {}."),
-        ("read_text_file", "What does the text file {}/notes.txt say?"),
+        ("list_directory", "List the directory {}. Answer in one sentence."),
+        ("read_text_file", "What does the text file {}/notes.txt say? Answer in one sentence."),
     ],
     ids=["list", "read"],
 )
