@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fastmcp import Context
 
     from .agent.agent import Agent
-    from .agent.hub import Hub
+    from .agent.servers.hub import Hub
     from .agent.underway import Paused
     from .daemon.catalog import Catalog
     from .daemon.client import Client
@@ -163,7 +163,7 @@ class App:
     @cached_property
     def hub(self) -> Hub:
         """The connections to other MCP servers."""
-        from .agent.hub import Hub
+        from .agent.servers.hub import Hub
 
         return Hub(environment())
 

@@ -109,7 +109,7 @@ def has_keys(settings: Settings) -> bool:
     if not settings.gateway:
         return False
     from .errors import OllamaMCPError
-    from .gateway.keys import read_keys
+    from .gateway.access.keys import read_keys
 
     try:
         return read_keys(settings).required

@@ -118,7 +118,7 @@ async def _check_servers(app: App) -> None:
     if settings.disable_servers or not (settings.servers or file.exists()):
         return
     await asyncio.sleep(AFTER_THE_LIST)
-    from .agent.configuration import faults
+    from .agent.definitions.configuration import faults
 
     for fault in await asyncio.to_thread(faults, settings):
         logger.warning("MCP servers for agents: %s", fault)

@@ -60,7 +60,7 @@ def serve_http(server: FastMCP[Any], app: App) -> None:
     """Serve Streamable HTTP, `/health` and `/ready` until a signal."""
     settings = app.settings
     if settings.gateway:
-        from .gateway.logs import log_lines
+        from .gateway.observability.logs import log_lines
 
         log_lines(settings.log_level)
     # sse-starlette would end every stream at the first signal, answers included.

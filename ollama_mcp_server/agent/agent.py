@@ -20,12 +20,12 @@ from ..errors import (
     PermissionDenied,
     ToolFailed,
 )
-from . import rules
-from .configuration import configured, judged
-from .definitions import Definition, inline
+from .definitions import rules
+from .definitions.configuration import configured, judged
+from .definitions.documents import Definition, inline
 from .events import Consent, Event, Mode, Task
-from .hub import CURE, FAILED, Hub, Lease
 from .loop import Loop
+from .servers.hub import CURE, FAILED, Hub, Lease
 from .toolbox import Toolbox
 from .verify import Report, verify
 

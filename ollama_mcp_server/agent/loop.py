@@ -13,7 +13,7 @@ import anyio
 from ..daemon.wire import Part
 from ..errors import CapabilityMissing, ContextOverflow, OllamaMCPError
 from .events import Asking, Ended, Event, Mode, Run, Said, StopReason, Task
-from .offer import Offered
+from .offers.offer import Offered
 from .turn import Ask, Turn, take_turn
 
 if TYPE_CHECKING:

@@ -16,18 +16,18 @@ import anyio
 
 from ..daemon.wire import Part
 from ..errors import OllamaMCPError, PermissionDenied
-from . import guard
-from .calls import mend
-from .contents import told
+from .calls.contents import told
+from .calls.reading import mend
 from .events import Call, Called, Calling, Consent, Event, Step
-from .offer import Offered, find, matches, offer, unknown
+from .guard import bounds
+from .offers.offer import Offered, find, matches, offer, unknown
 
 if TYPE_CHECKING:
     import mcp_types
 
     from ..progress import Progress
-    from .definitions import Definition
-    from .hub import Lease
+    from .definitions.documents import Definition
+    from .servers.hub import Lease
 
 #: Takes events as they happen.
 Emit = Callable[[Event], None]
@@ -59,7 +59,7 @@ class Made:
     @property
     def reads(self) -> bool:
         """Whether it may be made beside others."""
-        return self.offered is not None and guard.reads_only(self.offered.tool)
+        return self.offered is not None and bounds.reads_only(self.offered.tool)
 
     def message(self) -> Part:
         """Return the message that tells the model what came of it."""
@@ -68,7 +68,7 @@ class Made:
         if text is None:
             text = " ".join(part for part in (f"Error: {step.error}", self.advice) if part)
         if step.server and self.offered is not None:
-            text = guard.marked(text, step.server)
+            text = bounds.marked(text, step.server)
         name = self.offered.name if self.offered is not None else self.call.name
         return {
             "role": "tool",
@@ -135,9 +135,9 @@ class Toolbox:
 
     def _may_use(self, server: str, tool: mcp_types.Tool) -> bool:
         return (
-            guard.offers(self.lease.definition(server), tool.name)
+            bounds.offers(self.lease.definition(server), tool.name)
             and matches(self.patterns, server, tool.name)
-            and not (self.read_only and guard.destroys(tool))
+            and not (self.read_only and bounds.destroys(tool))
         )
 
     async def make(self, calls: Sequence[Call], number: int, emit: Emit) -> list[Made]:
@@ -198,10 +198,10 @@ class Toolbox:
         step, tool = one.step, offered.tool
         definition = self.lease.definition(step.server)
         if definition.command is not None:  # another machine's paths are not ours
-            guard.check_arguments(
+            bounds.check_arguments(
                 step.arguments, tool.input_schema, self.folders, self._folder(definition)
             )
-        if guard.needs_consent(tool, allowed=self.allow_destructive, tainted=self._tainted):
+        if bounds.needs_consent(tool, allowed=self.allow_destructive, tainted=self._tainted):
             agreed = self.consent is not None and not self.read_only and await self.consent(step)
             if not agreed:
                 raise PermissionDenied(REFUSED, INSTEAD)

@@ -11,10 +11,10 @@ from ..daemon.wire import Part
 from ..delegation.answer import Answer, Heard
 from ..errors import DaemonError, ToolFailed
 from ..progress import Progress
-from . import fallback
-from .calls import spoken
+from .calls.reading import spoken
 from .events import Call, Mode, Said
-from .offer import Offered
+from .offers import fallback
+from .offers.offer import Offered
 
 #: What the daemon says of a call that it cannot read, where it does not swallow it.
 UNREADABLE = "error parsing tool call"

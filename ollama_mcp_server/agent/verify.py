@@ -10,9 +10,9 @@ import mcp_types
 
 from ..daemon.wire import Part
 from ..progress import Progress
-from .calls import mend
+from .calls.reading import mend
 from .events import Mode
-from .offer import Offered, offer
+from .offers.offer import Offered, offer
 from .turn import Ask, Turn, new_id, take_turn
 
 #: Characters of what a model did that are shown.

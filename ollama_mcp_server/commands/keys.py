@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import argparse
 
-    from ..gateway.keyfile import Key
+    from ..gateway.access.keyfile import Key
     from ..settings import Settings
 
 #: Settings that are flags of this command too.
@@ -22,7 +22,7 @@ SETTINGS = ("keys_file", "log_level")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
-    from ..gateway.scopes import DEFAULT_SCOPES, SCOPES
+    from ..gateway.access.scopes import DEFAULT_SCOPES, SCOPES
 
     add = parser.add_argument
     add("action", choices=("add", "list", "remove"), help="what to do")
@@ -51,7 +51,7 @@ def main(arguments: argparse.Namespace, settings: Settings) -> int:
         OllamaMCPError: a name is taken or there is none, or the file cannot be read or written.
     """
     from ..errors import InvalidArgument
-    from ..gateway.keyfile import load, parse
+    from ..gateway.access.keyfile import load, parse
 
     if (arguments.name is None) != (arguments.action == "list"):
         raise InvalidArgument(
@@ -80,7 +80,7 @@ def add(file: Path, keys: list[Key], arguments: argparse.Namespace) -> None:
         OllamaMCPError: it is not what a key should be, its name is taken, or the file cannot be
             written.
     """
-    from ..gateway.keyfile import added, make, save
+    from ..gateway.access.keyfile import added, make, save
 
     token, key = make(
         arguments.name,
@@ -104,7 +104,7 @@ def remove(file: Path, keys: list[Key], name: str) -> None:
     Raises:
         OllamaMCPError: there is none of this name, or the file cannot be written.
     """
-    from ..gateway.keyfile import removed, save
+    from ..gateway.access.keyfile import removed, save
 
     left = removed(keys, name)
     save(file, left)
@@ -142,7 +142,7 @@ def show(keys: list[Key], as_json: bool) -> None:
 
 def _file(settings: Settings) -> Path:
     from ..errors import InvalidArgument
-    from ..gateway.keys import where
+    from ..gateway.access.keys import where
 
     if (file := where(settings)) is None:
         raise InvalidArgument(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import mcp_types
 
-    from ..agent.definitions import Definition
+    from ..agent.definitions.documents import Definition
     from ..agent.events import Task
     from ..app import App
     from ..settings import Settings
@@ -92,7 +92,7 @@ async def survey(app: App, task: Task, *, connect: bool) -> list[Row]:
     """
     from anyio import to_thread
 
-    from ..agent.configuration import judged
+    from ..agent.definitions.configuration import judged
 
     verdicts = await to_thread.run_sync(judged, app.settings, task.path)
     rows = [

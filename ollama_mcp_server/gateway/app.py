@@ -17,17 +17,22 @@ from starlette.responses import Response
 from .. import __version__
 from ..errors import InvalidArgument, NotFound, OllamaMCPError
 from ..faults import place, sentence, words
-from . import anthropic, ask, ollama, openai, page, status, tools
-from .departure import Departure
+from . import page
+from .access.guard import guarded
+from .access.keys import read_keys
+from .access.scoped import Scoped
+from .anthropic import routes as anthropic
 from .errors import refusal
 from .gate import Gate
-from .guard import guarded
-from .keys import read_keys
-from .limits import Limits
-from .metrics import Metrics
-from .scoped import Scoped
-from .seen import Seen
-from .watching import watching
+from .observability import status
+from .observability.metrics import Metrics
+from .observability.requests import Seen
+from .observability.watching import watching
+from .ollama import routes as ollama
+from .openai import routes as openai
+from .plain import ask, tools
+from .traffic.departure import Departure
+from .traffic.limits import Limits
 
 if TYPE_CHECKING:
     from fastmcp import FastMCP

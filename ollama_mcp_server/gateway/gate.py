@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from starlette.requests import Request
 
 from ..app import App
-from .caller import Caller
-from .limits import Limits
+from .access.caller import Caller
+from .traffic.limits import Limits
 
 if TYPE_CHECKING:
     from fastmcp import FastMCP
 
-    from .metrics import Metrics
+    from .observability.metrics import Metrics
 
 
 @dataclass

@@ -54,7 +54,7 @@ async def servers(ctx: Context) -> str:
 
 async def survey(app: App) -> list[Server]:
     """Return the configured servers with their state, without starting any."""
-    from ..agent.configuration import judged
+    from ..agent.definitions.configuration import judged
 
     verdicts = await anyio.to_thread.run_sync(judged, app.settings, None)
     states: dict[str, Any] = {status.name: status for status in app.hub.statuses()}

@@ -18,10 +18,10 @@ from mcp_types import SubscriptionsListenRequestParams, ToolAnnotations, ToolLis
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 
-from ollama_mcp_server.agent.definitions import Definition, parse_definitions
-from ollama_mcp_server.agent.hub import Hub
+from ollama_mcp_server.agent.definitions.documents import Definition, parse_definitions
+from ollama_mcp_server.agent.servers.hub import Hub
 from ollama_mcp_server.errors import TimedOut, ToolFailed
-from tests.agent.test_hub import names, said, until
+from tests.agent.servers.test_hub import names, said, until
 
 KEY = "k3y-of-the-test"
 READS = ToolAnnotations(read_only_hint=True)

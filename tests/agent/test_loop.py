@@ -26,7 +26,7 @@ from ollama_mcp_server.daemon.wire import Part
 from ollama_mcp_server.delegation.answer import Answer, Heard
 from ollama_mcp_server.errors import ContextOverflow, DaemonError
 from ollama_mcp_server.progress import Progress
-from tests.agent.servers import ScriptedLease, Status, named, servers, text, tool
+from tests.agent.scripted import ScriptedLease, Status, named, servers, text, tool
 
 STRING = {"type": "string"}
 #: A PNG of one pixel.

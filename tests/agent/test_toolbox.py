@@ -11,7 +11,7 @@ from ollama_mcp_server.agent.events import Call, Called, Calling, Event, Step
 from ollama_mcp_server.agent.toolbox import AGAIN, Made, Toolbox
 from ollama_mcp_server.errors import TimedOut
 from ollama_mcp_server.progress import Progress
-from tests.agent.servers import ScriptedLease, named, servers, text, tool
+from tests.agent.scripted import ScriptedLease, named, servers, text, tool
 
 STRING = {"type": "string"}
 

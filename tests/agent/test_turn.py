@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from ollama_mcp_server.agent.events import Said
-from ollama_mcp_server.agent.fallback import WITH_THAT
-from ollama_mcp_server.agent.offer import offer
+from ollama_mcp_server.agent.offers.fallback import WITH_THAT
+from ollama_mcp_server.agent.offers.offer import offer
 from ollama_mcp_server.agent.turn import Turn, take_turn
 from ollama_mcp_server.delegation.answer import Answer
 from ollama_mcp_server.errors import ToolFailed
 from ollama_mcp_server.progress import Progress
-from tests.agent.servers import tool
+from tests.agent.scripted import tool
 from tests.agent.test_loop import Model, answer, calls
 
 READ = tool("read", path={"type": "string"})
@@ -92,7 +92,7 @@ async def test_the_fallback_asks_for_a_call_or_an_answer() -> None:
     took = await turn(model, "fallback")
     assert [(call.name, call.arguments) for call in took.calls] == [("fs__read", {"path": "a.txt"})]
     assert [each["properties"]["tool"] for each in model.asked[0]["format"]["anyOf"]] == [
-        {"const": "fs__read"}, {"const": "answer"},
+        {"const": "read"}, {"const": "answer"},
     ]  # fmt: skip
     assert "tools" not in model.asked[0]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from ollama_mcp_server import cli
-from ollama_mcp_server.gateway.keyfile import load
-from ollama_mcp_server.gateway.keys import read_keys
+from ollama_mcp_server.gateway.access.keyfile import load
+from ollama_mcp_server.gateway.access.keys import read_keys
 from ollama_mcp_server.settings import Settings, keys_file
 
 Capture = pytest.CaptureFixture[str]

@@ -15,8 +15,8 @@ import uvicorn
 from pydantic import SecretStr
 
 from ollama_mcp_server.app import App
+from ollama_mcp_server.gateway.access.keyfile import make
 from ollama_mcp_server.gateway.app import build_gateway
-from ollama_mcp_server.gateway.keyfile import make
 from ollama_mcp_server.server import build_server
 from ollama_mcp_server.settings import Settings
 from tests.fake_ollama import FakeOllama

@@ -12,9 +12,9 @@ import pytest
 from fastmcp import Client
 from fastmcp.client.transports import StdioTransport
 
-from ollama_mcp_server.agent import rules
-from ollama_mcp_server.agent.definitions import Definition, parse_definitions
-from ollama_mcp_server.agent.hub import Hub
+from ollama_mcp_server.agent.definitions import rules
+from ollama_mcp_server.agent.definitions.documents import Definition, parse_definitions
+from ollama_mcp_server.agent.servers.hub import Hub
 from ollama_mcp_server.settings import environment
 from scripts.testbed import servers
 from tests.live.sessions import CACHE

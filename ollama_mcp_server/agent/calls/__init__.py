@@ -1,0 +1,1 @@
+"""Calls as models make them, and results as models are told them."""

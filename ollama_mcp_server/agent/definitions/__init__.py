@@ -1,0 +1,1 @@
+"""The MCP servers that agents may use: as they are written down, read and chosen."""

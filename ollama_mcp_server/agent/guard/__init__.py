@@ -1,0 +1,1 @@
+"""What other servers may be, get, do and say: the bounds of an agent."""

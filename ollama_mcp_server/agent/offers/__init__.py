@@ -1,0 +1,1 @@
+"""What a model is offered: tools under names and parameters that it can write."""

@@ -1,0 +1,1 @@
+"""MCP servers in use: started, connected, shared among runs, ended."""

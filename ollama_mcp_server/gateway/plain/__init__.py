@@ -1,0 +1,1 @@
+"""Our own plain routes: ask a question, do a thing, call a tool."""

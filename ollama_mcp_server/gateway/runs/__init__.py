@@ -1,0 +1,1 @@
+"""Runs of an agent, as all APIs serve them."""
