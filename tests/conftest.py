@@ -145,6 +145,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     config = session.config
     if OUTSIDE.get("CI") != "true" or "tests/live" not in config.args or exitstatus:
         return
+    if hasattr(config, "workerinput"):  # one of several processes, which has seen but a part
+        return
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     ran, listed = live_outcomes(reporter), int(LISTED.read_text())
     version = OUTSIDE.get("OLLAMA_MCP_TESTBED_VERSION")

@@ -19,7 +19,7 @@ import pytest
 
 from scripts.testbed import cache
 from scripts.testbed.node import modules, program
-from tests.live.conftest import ollama_host  # noqa: F401 - a fixture, here as there
+from tests.live.conftest import lent, ollama_host  # noqa: F401 - fixtures, here as there
 
 HERE = Path(__file__).parent
 CACHE = cache.folder()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -12,21 +13,35 @@ from tests.wire import EVERY, Client, Servers, client_of, started
 
 
 @pytest.fixture(scope="session")
-def ollama_host() -> str:
+def lent() -> Iterator[tuple[str, str | None]]:
+    """URL and process id of the daemon that many tests use, one at a time.
+
+    That is the test bed's; where tests run in several processes, each has one of its own.
+    """
+    version = OUTSIDE.get("OLLAMA_MCP_TESTBED_VERSION")
+    if version and "PYTEST_XDIST_WORKER" in os.environ:
+        with daemon.start(cache.folder(), version=version) as own:
+            yield own.url, str(own.pid)
+    else:
+        yield OUTSIDE.get("OLLAMA_HOST", ""), OUTSIDE.get("OLLAMA_MCP_TESTBED_PID")
+
+
+@pytest.fixture(scope="session")
+def ollama_host(lent: tuple[str, str | None]) -> str:
     """URL of a real daemon with the test models.
 
     Skips where there is none; in CI that is a failure (see the hooks in tests/conftest.py).
     """
-    host = OUTSIDE.get("OLLAMA_HOST", "")
+    host, _ = lent
     if not host or not api.version(host):
         pytest.skip("no Ollama daemon with the test models: run `make test`, which brings one")
     return host
 
 
 @pytest.fixture(scope="session")
-def ollama_pid(ollama_host: str) -> int:
+def ollama_pid(ollama_host: str, lent: tuple[str, str | None]) -> int:
     """Process id of that daemon, whose runners `scripts.testbed.runner` watches."""
-    pid = OUTSIDE.get("OLLAMA_MCP_TESTBED_PID")
+    _, pid = lent
     if not pid:
         pytest.skip("this daemon is not the test bed's own, so its runners cannot be watched")
     return int(pid)
