@@ -4,7 +4,7 @@ VENV   := .venv
 RUN    := $(VENV)/bin/python
 BED    := $(RUN) -m scripts.testbed run --
 
-.PHONY: help setup demo test check lint types docs docs-check schemas bench clean
+.PHONY: help setup demo test check lint types docs docs-check site schemas bench clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -44,6 +44,14 @@ docs: setup ## write the tables of README.md and docs/ from the code
 
 docs-check: setup ## fail if those tables are not what the code says
 	@$(RUN) -m scripts.reference --check
+
+site: build/zensical/.ready ## write the documentation as a site; fail on a link that leads nowhere
+	@build/zensical/bin/zensical build --strict
+
+build/zensical/.ready: requirements-docs.txt
+	@$(PYTHON) -m venv build/zensical
+	@build/zensical/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
 
 schemas: setup ## accept the tools' schemas as they are now; review the diff
 	@UPDATE_SCHEMAS=1 $(RUN) -m pytest -q tests/test_schemas.py tests/prompts tests/resources
