@@ -4,7 +4,7 @@ VENV   := .venv
 RUN    := $(VENV)/bin/python
 BED    := $(RUN) -m scripts.testbed run --
 
-.PHONY: help setup demo test check lint types docs docs-check site schemas bench clean
+.PHONY: help setup demo test check lint types docs docs-check site picture schemas bench clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -52,6 +52,9 @@ build/zensical/.ready: requirements-docs.txt
 	@$(PYTHON) -m venv build/zensical
 	@build/zensical/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
+
+picture: setup ## draw the README's picture anew, from a real run
+	@$(BED) $(RUN) -m scripts.picture
 
 schemas: setup ## accept the tools' schemas as they are now; review the diff
 	@UPDATE_SCHEMAS=1 $(RUN) -m pytest -q tests/test_schemas.py tests/prompts tests/resources
