@@ -57,7 +57,8 @@ def node(environment: dict[str, str]) -> Node:
 @pytest.fixture(scope="session")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What a host gives a server, and nothing of the developer's own."""
-    return {"PATH": os.environ["PATH"], "HOME": str(tmp_path_factory.mktemp("home"))}
+    home = str(tmp_path_factory.mktemp("home"))
+    return {"PATH": os.environ["PATH"], "HOME": home, "OLLAMA_MCP_START_DAEMON": "never"}
 
 
 Serve = Callable[..., AbstractContextManager[str]]
