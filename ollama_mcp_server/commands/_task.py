@@ -11,7 +11,7 @@ from ..agent.events import Task
 from ..daemon.wire import Part
 from ..delegation.inputs.images import read_images
 from ..delegation.inputs.roots import Roots
-from ..delegation.structured.ask import check_schema
+from ..delegation.structured.schema import check_schema
 from ..errors import InvalidArgument
 
 if TYPE_CHECKING:

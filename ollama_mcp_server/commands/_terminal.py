@@ -11,7 +11,7 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from ..agent.events import Asking, Called, Calling, Ended, Run, Said, Step
-from ..delegation.inputs.roots import printable
+from ..delegation.inputs.paths import printable
 from ._engine import Note
 from ._markdown import Tail, markdown, settled
 from ._words import RESULT, Calls, answer_text, clean, remarks, write

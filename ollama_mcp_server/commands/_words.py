@@ -8,7 +8,7 @@ from typing import TextIO
 
 from ..agent.events import Run, Step
 from ..agent.results import ENDS
-from ..delegation.inputs.roots import printable
+from ..delegation.inputs.paths import printable
 from ..errors import OllamaMCPError
 
 #: Control characters, with which a text could command a terminal; tab and newline are none.

@@ -1,7 +1,12 @@
 """Show what works here, and what to do about what does not.
 
-With --model M: whether the model is any good at tools. It is asked to call some, natively and
-held to a JSON Schema (the fallback); what it did is shown beside each task.
+Ollama and its daemon, its models, a real chat, whether a GPU is used, the MCP servers of agents,
+and the port and token of HTTP: each ok, warn or fail, with what mends it.
+
+With --model M that model chats, and is then asked to call tools, natively and held to a JSON
+Schema (the fallback); what it did is shown beside each task.
+
+With --fix the daemon is started if none answers, and a small model pulled if none chats.
 """
 
 from __future__ import annotations
@@ -12,6 +17,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from .. import __version__
+from ..errors import DaemonUnreachable, ModelNotFound
 
 if TYPE_CHECKING:
     import argparse
@@ -30,7 +38,9 @@ WELL, UNWELL, USAGE = 0, 1, 2
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     add = parser.add_argument
-    add("--model", metavar="M", help="model to try with tools; takes a minute or so")
+    add("--model", metavar="M", help="model to try, with tools too; takes a minute or so")
+    add("--fix", action="store_true", help="start Ollama and pull a small model, if need be")
+    add("--yes", action="store_true", help="with --fix: do so without asking")
     add("--json", dest="as_json", action="store_true", help="print one JSON object")
 
 
@@ -60,14 +70,19 @@ def main(arguments: argparse.Namespace, settings: Settings) -> int:
     Raises:
         OllamaMCPError: something could not be looked at.
     """
-    if arguments.model is None:
-        sys.stderr.write("ollama-mcp-server doctor: there is nothing to look at; give --model\n")
+    asks = not arguments.yes
+    if arguments.fix and asks and not sys.stdin.isatty():
+        sys.stderr.write("ollama-mcp-server doctor: --fix asks first; say --yes where it cannot\n")
         return USAGE
     from ._engine import Engine
     from ._waiting import watched
 
     found: list[Section] = []
     with Engine(settings) as engine:
+        if arguments.fix:
+            from ._repair import repair
+
+            repair(engine, asks=asks)
         for look in LOOKS:
             section = watched(engine, partial(look, engine.app, arguments), "looking")
             if section is None:
@@ -123,13 +138,33 @@ class Report(Protocol):
         """By mode; the same tasks in each that was tried, in the same order."""
 
 
+async def installation(app: App, arguments: argparse.Namespace, progress: Progress) -> Section:
+    """Return how everything is, from the daemon to the token."""
+    from . import _checks
+    from ._examination import examine
+
+    checks = await examine(app, arguments.model, progress)
+    return Section(
+        name="checks",
+        title=f"ollama-mcp-server {__version__}",
+        columns=("", "WHAT", "FOUND", "TO MEND IT"),
+        rows=[(check.status, check.name, check.found, check.mend) for check in checks],
+        summary=_checks.summary(checks),
+        is_well=_checks.worst(checks) != "fail",
+        data=_checks.as_data(checks),
+    )
+
+
 async def tool_calling(
     app: App, arguments: argparse.Namespace, progress: Progress
 ) -> Section | None:
-    """Return how well a model calls tools, in both modes."""
+    """Return how well a model calls tools, in both modes; nothing where it is not there."""
     if arguments.model is None:
         return None
-    return tools_section(await app.agent.verify(arguments.model, progress))
+    try:
+        return tools_section(await app.agent.verify(arguments.model, progress))
+    except (DaemonUnreachable, ModelNotFound):
+        return None  # the chat has told it
 
 
 def tools_section(report: Report) -> Section:
@@ -167,4 +202,4 @@ def _cell(outcome: Outcome) -> str:
 
 
 #: What is looked at, in this order.
-LOOKS: tuple[Look, ...] = (tool_calling,)
+LOOKS: tuple[Look, ...] = (installation, tool_calling)

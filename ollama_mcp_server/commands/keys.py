@@ -1,4 +1,4 @@
-"""Make, list and remove the keys with which applications call the gateway.
+"""Make, list and remove the keys with which applications call the server over HTTP.
 
 add prints the new key, once: only its hash is kept. A running server knows at once.
 """

@@ -25,7 +25,8 @@ def environment(home: Path | None, **variables: str) -> dict[str, str]:
     """Return the environment of a child at home in `home`, or of one without a home."""
     path = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
     where = {"HOME": str(home)} if home else {"HOME": "~"}
-    return {**path, **where, "PYTHONPATH": str(ROOT), "TERM": "xterm", **variables}
+    told = {"PYTHONPATH": str(ROOT), "TERM": "xterm", "OLLAMA_MCP_START_DAEMON": "never"}
+    return {**path, **where, **told, **variables}
 
 
 class Terminal:

@@ -1,16 +1,27 @@
-"""`ollama-mcp-server doctor`: what a model did with tools, as a table and as JSON."""
+"""`ollama-mcp-server doctor`: what works, what a model did with tools, what is mended."""
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ollama_mcp_server.commands._checks import SMALL
 from ollama_mcp_server.commands.doctor import show, tools_section
-from tests.commands.conftest import Ran
+from scripts.testbed.processes import free_port
+from tests.commands.conftest import SECRET, Ran
+from tests.commands.terminal import Terminal
+from tests.fake_ollama import FakeOllama, Model
+from tests.fake_ollama.models import key_of
+
+Command = Callable[..., Ran]
+#: A server of the standard library alone, which starts at once.
+MINIMAL = Path(__file__).parent.parent / "servers/minimal.py"
 
 
 @dataclass
@@ -64,7 +75,101 @@ def test_programs_read_the_same() -> None:
     assert data["probes"]["native"][1] == {"probe": "two", "passed": False, "did": "only one"}
 
 
-def test_nothing_to_look_at_is_told(command: Callable[..., Ran]) -> None:
-    ran = command("doctor")
+@pytest.fixture
+def doctor(command: Command) -> Command:
+    """Run `doctor` where no MCP server and no other program gets in its way."""
+
+    def run(*arguments: str, **variables: str) -> Ran:
+        alone = {"OLLAMA_MCP_DISABLE": "1", "OLLAMA_MCP_PORT": str(free_port())}
+        return command("doctor", *arguments, **{**alone, **variables})
+
+    return run
+
+
+def checks(ran: Ran) -> dict[str, dict[str, str]]:
+    """Return the checks by name."""
+    return {check["name"]: check for check in json.loads(ran.stdout)["checks"]}
+
+
+def test_all_is_looked_at(doctor: Command, daemon: FakeOllama) -> None:
+    ran = doctor()
+    title, columns, *rows, _ = ran.stdout.splitlines()
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "ollama-mcp-server" in title
+    assert columns.split("\t")[1:] == ["WHAT", "FOUND", "TO MEND IT"]
+    told = {row.split("\t")[1]: row.split("\t")[0] for row in rows}
+    assert list(told) == ["ollama", "daemon", "models", "chat", "gpu", "servers", "port", "token"]
+    assert told["daemon"] == told["models"] == told["chat"] == "ok"
+    assert daemon.url in ran.stdout
+    assert any(request.path == "/api/chat" for request in daemon.requests)
+
+
+def test_programs_read_the_checks(doctor: Command) -> None:
+    found = checks(doctor("--json"))
+    assert set(found["daemon"]) == {"name", "status", "found", "mend"}
+
+
+def test_servers_that_are_down_are_told(doctor: Command) -> None:
+    far = {"url": f"http://127.0.0.1:9/mcp?key={SECRET}", "headers": {"Authorization": SECRET}}
+    near = {"command": sys.executable, "args": [str(MINIMAL)]}
+    servers = json.dumps({"mcpServers": {"far": far, "near": near}})
+    ran = doctor("--json", OLLAMA_MCP_DISABLE="", OLLAMA_MCP_SERVERS=servers)
+    found = checks(ran)
+    assert ran.returncode == 1
+    assert found["server near"]["status"] == "ok"
+    assert found["server far"]["status"] == "fail"
+    assert SECRET not in ran.stdout + ran.stderr
+
+
+def test_without_a_daemon_it_says_what_to_do(doctor: Command) -> None:
+    ran = doctor("--json", "--model", "m", "--ollama-host", f"127.0.0.1:{free_port()}")
+    found = checks(ran)
+    assert ran.returncode == 1
+    assert "nothing answers" in found["daemon"]["found"]
+    assert "ollama" in found["daemon"]["mend"]
+    assert "chat" not in found
+    assert found["token"]["status"] == "ok"
+
+
+def test_a_model_that_is_missing_is_told(doctor: Command) -> None:
+    ran = doctor("--json", "--model", "llama3.2:7b")
+    assert ran.returncode == 1
+    assert checks(ran)["chat"]["mend"] == "ollama pull llama3.2:7b"
+    assert list(json.loads(ran.stdout)) == ["checks"]
+
+
+def test_a_port_that_another_program_holds_is_told(doctor: Command, daemon: FakeOllama) -> None:
+    ran = doctor("--json", OLLAMA_MCP_PORT=daemon.url.rpartition(":")[2])
+    assert ran.returncode == 0
+    assert checks(ran)["port"]["status"] == "warn"
+
+
+def test_a_public_address_without_a_token_is_told(doctor: Command) -> None:
+    ran = doctor("--json", OLLAMA_MCP_HOST="0.0.0.0")
+    assert ran.returncode == 1
+    assert "OLLAMA_MCP_AUTH_TOKEN" in checks(ran)["token"]["mend"]
+
+
+def test_fix_asks_first(command: Command) -> None:
+    ran = command("doctor", "--fix")
     assert (ran.returncode, ran.stdout) == (2, "")
-    assert "--model" in ran.stderr
+    assert "--yes" in ran.stderr
+
+
+def test_fix_pulls_a_small_model_where_none_chats(doctor: Command, daemon: FakeOllama) -> None:
+    daemon.library.models.clear()
+    daemon.library.registry[key_of(SMALL)] = Model(SMALL, "qwen3", 1.7, 32768, 2048)
+    ran = doctor("--fix", "--yes", "--json")
+    assert f"{SMALL} is installed" in ran.stderr
+    assert checks(ran)["chat"]["status"] == "ok"
+    assert ran.returncode == 0
+
+
+def test_fix_asks_at_a_terminal_and_heeds_a_no(home: Path, daemon: FakeOllama) -> None:
+    daemon.library.models.clear()
+    told = {"OLLAMA_HOST": daemon.url, "OLLAMA_MCP_DISABLE": "1"}
+    with Terminal(home, "doctor", "--fix", **told) as terminal:
+        terminal.until("[y/N]")
+        terminal.type("n\n")
+        assert terminal.wait() == 1
+    assert not any(request.path == "/api/pull" for request in daemon.requests)
