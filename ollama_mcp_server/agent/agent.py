@@ -13,7 +13,7 @@ import anyio
 
 from ..daemon.wire import Part
 from ..delegation.answer import Answer, Heard
-from ..delegation.structured.ask import check_schema
+from ..delegation.structured.schema import check_schema
 from ..errors import (
     CapabilityMissing,
     InvalidArgument,
@@ -24,6 +24,7 @@ from .definitions import rules
 from .definitions.configuration import configured, judged
 from .definitions.documents import Definition, inline
 from .events import Consent, Event, Mode, Task
+from .guard import bounds
 from .loop import Loop
 from .servers.hub import CURE, FAILED, Hub, Lease
 from .toolbox import Toolbox
@@ -85,7 +86,7 @@ class Agent:
                 default_timeout=settings.tool_timeout,
                 patterns=task.tools,
                 path=path,
-                folders=[*([path] if path else []), *(root.resolve() for root in settings.roots)],
+                folders=bounds.folders(path, settings.roots),
                 consent=consent,
                 allow_destructive=task.allow_destructive or settings.allow_destructive,
                 read_only=settings.read_only,

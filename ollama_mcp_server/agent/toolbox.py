@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,16 +16,16 @@ import anyio
 from ..daemon.wire import Part
 from ..errors import OllamaMCPError, PermissionDenied
 from .calls.contents import told
+from .calls.made import Made
 from .calls.reading import mend
 from .events import Call, Called, Calling, Consent, Event, Step
 from .guard import bounds
-from .offers.offer import Offered, find, matches, offer, unknown
+from .offers.offer import Offered, client_tool, find, matches, offer, unknown
 
 if TYPE_CHECKING:
     import mcp_types
 
     from ..progress import Progress
-    from .definitions.documents import Definition
     from .servers.hub import Lease
 
 #: Takes events as they happen.
@@ -40,42 +39,6 @@ FAILURES = 2
 AGAIN = "You made this same call before, and it failed: change it, or answer without it."
 REFUSED = "Access denied: this call may destroy something, and nobody agreed to it"
 INSTEAD = "Go on without it, or say in your answer what should be done"
-
-
-@dataclass
-class Made:
-    """A call that was asked for, and what came of it."""
-
-    call: Call
-    step: Step
-    offered: Offered | None
-    #: The same for the same call.
-    key: str = ""
-    images: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    #: What the model is told beside an error.
-    advice: str = ""
-
-    @property
-    def reads(self) -> bool:
-        """Whether it may be made beside others."""
-        return self.offered is not None and bounds.reads_only(self.offered.tool)
-
-    def message(self) -> Part:
-        """Return the message that tells the model what came of it."""
-        step = self.step
-        text = step.result
-        if text is None:
-            text = " ".join(part for part in (f"Error: {step.error}", self.advice) if part)
-        if step.server and self.offered is not None:
-            text = bounds.marked(text, step.server)
-        name = self.offered.name if self.offered is not None else self.call.name
-        return {
-            "role": "tool",
-            "tool_name": name,
-            "tool_call_id": self.call.id,
-            "content": text,
-        }
 
 
 @dataclass
@@ -197,10 +160,7 @@ class Toolbox:
         """
         step, tool = one.step, offered.tool
         definition = self.lease.definition(step.server)
-        if definition.command is not None:  # another machine's paths are not ours
-            bounds.check_arguments(
-                step.arguments, tool.input_schema, self.folders, self._folder(definition)
-            )
+        bounds.check_call(definition, tool, step.arguments, self.path, self.folders)
         if bounds.needs_consent(tool, allowed=self.allow_destructive, tainted=self._tainted):
             agreed = self.consent is not None and not self.read_only and await self.consent(step)
             if not agreed:
@@ -221,22 +181,6 @@ class Toolbox:
             step.error = said.text or "the tool failed, and did not say why"
         else:
             step.result = said.text
-
-    def _folder(self, definition: Definition) -> Path | None:
-        """Return the folder that a server works in, from which its relative paths lead."""
-        if definition.cwd is None:
-            return self.path
-        return (self.path or Path()) / os.path.expanduser(definition.cwd)  # noqa: PTH111
-
-
-def client_tool(entry: Part) -> Offered:
-    """Return a function of the client's own as it is offered: by its name, and of no server."""
-    import mcp_types
-
-    function = entry["function"]
-    schema = function.get("parameters") or {"type": "object"}
-    told = mcp_types.Tool(name=function["name"], input_schema=schema)
-    return Offered(function["name"], "", told, entry)
 
 
 async def side_by_side(works: Sequence[Awaitable[Any]]) -> None:

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from ..errors import InvalidArgument
-from .openai import an_object, objects
+from .objects import an_object, objects
 
 #: Request fields that go by the same name, or by another one.
 _FIELDS = {

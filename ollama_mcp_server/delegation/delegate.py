@@ -17,8 +17,9 @@ from .answer import Answer, Heard, collect, said, waiting_phase
 from .choice import Choice, choose, needs_of, resolve
 from .context import Known, bound, kept, limit_of, overran, plan, raised
 from .deadline import deadline
-from .structured.ask import ask_for_data, check_schema
+from .structured.ask import ask_for_data
 from .structured.grammar import to_grammar
+from .structured.schema import check_schema
 from .transfer import transfer
 
 if TYPE_CHECKING:

@@ -26,26 +26,6 @@ OPTIONS = {
 }
 #: Thinking levels that go by other names in Ollama, or by none.
 _LEVELS: dict[str, bool | str] = {"none": False, "minimal": "low", "xhigh": "max"}
-_CALL_FIRST = """\
-Call exactly one of these functions. Answer with nothing but its call, as JSON: \
-{"name": "<function>", "arguments": {…}}.
-"""
-
-
-def objects(value: Any, name: str) -> list[dict[str, Any]]:
-    """Return a list of objects.
-
-    Raises:
-        InvalidArgument: it is none.
-    """
-    if isinstance(value, list) and all(isinstance(one, dict) for one in value):
-        return value
-    raise InvalidArgument(f"{name} must be a list of objects")
-
-
-def an_object(value: Any) -> dict[str, Any]:
-    """Return an object; an empty one for anything else."""
-    return value if isinstance(value, dict) else {}
 
 
 def to_options(request: dict[str, Any]) -> dict[str, Any]:
@@ -149,57 +129,6 @@ def to_format(response_format: dict[str, Any] | None) -> Any:
         "response_format must be text, json_object, or json_schema with a schema",
         'As in {"type": "json_schema", "json_schema": {"schema": {…}}}',
     )
-
-
-def forced_call(tools: list[dict[str, Any]], choice: Any) -> tuple[dict[str, Any], str] | None:
-    """Return the schema and the instruction that make a model call a tool, if `choice` asks so.
-
-    The daemon ignores tool_choice, so `required` and a named tool are done by constrained output.
-
-    Raises:
-        InvalidArgument: the choice names no tool of the request.
-    """
-    if choice in (None, "auto", "none"):
-        return None
-    named = choice.get("function", choice).get("name") if isinstance(choice, dict) else None
-    functions = [
-        tool["function"]
-        for tool in tools
-        if choice == "required" or tool["function"]["name"] == named
-    ]
-    if not functions:
-        raise InvalidArgument(
-            "tool_choice must be none, auto, required or a function of tools",
-            'As in {"type": "function", "function": {"name": "get_weather"}}',
-        )
-    arms = [
-        {
-            "type": "object",
-            "required": ["name", "arguments"],
-            "properties": {
-                "name": {"const": function["name"]},
-                "arguments": function.get("parameters") or {"type": "object"},
-            },
-        }
-        for function in functions
-    ]
-    told = "\n".join(
-        f"- {function['name']}: {function.get('description') or ''} "
-        f"{json.dumps(function.get('parameters') or {})}"
-        for function in functions
-    )
-    return (arms[0] if len(arms) == 1 else {"anyOf": arms}), _CALL_FIRST + told
-
-
-def take_forced_call(answer: Answer) -> bool:
-    """Turn an answer made by `forced_call` into a tool call; False if it was cut before its end."""
-    try:
-        call = json.loads(answer.content)
-    except ValueError:
-        return False
-    answer.tool_calls = [{"function": {"name": call["name"], "arguments": call["arguments"]}}]
-    answer.content = ""
-    return True
 
 
 def to_tool_call(call: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..errors import InvalidArgument
-from .openai import an_object, objects
+from .objects import an_object, objects
 
 _FIELDS = {
     "model": "model",

@@ -3,7 +3,8 @@
 from typing import Any
 
 from ..app import App
-from ..delegation.inputs.files import read_files, with_documents
+from ..delegation.inputs.documents import with_documents
+from ..delegation.inputs.files import read_files
 from ..delegation.inputs.images import read_images
 
 

@@ -89,3 +89,13 @@ def to_tool(value: Any) -> Any:
     if not isinstance(function.get("parameters", {}), dict):
         raise ValueError("function.parameters must be a JSON Schema object")
     return {"type": "function", **(value if "function" in value else {}), "function": function}
+
+
+def to_items(value: Any) -> Any:
+    """Return a list of texts and objects."""
+    value = from_json(value)
+    if value is None or (
+        isinstance(value, list) and all(isinstance(item, str | dict) for item in value)
+    ):
+        return value
+    raise ValueError('must be a list of texts or objects, such as ["a", "b"] or [{"title": "a"}]')

@@ -5,12 +5,14 @@ from typing import Annotated, Any, Literal
 
 from fastmcp import Context
 from fastmcp.tools import ToolResult, tool
-from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from ..daemon.options import Options
 from ..daemon.results import Result, meta
 from ..delegation import openai
+from ..delegation.forced_calls import forced_call, take_forced_call
 from ..errors import InvalidArgument
+from ..faults import place, sentence, words
 from ..schemas import published
 from ._answers import ask_model, remarks
 from ._arguments import (
@@ -199,14 +201,14 @@ async def chat_completion(
         "logprobs": logprobs,
         "top_logprobs": top_logprobs,
     }
-    forced = openai.forced_call(tools or [], tool_choice)
+    forced = forced_call(tools or [], tool_choice)
     if forced:
         body["format"], instruction = forced
         body["tools"] = None
         body["messages"].insert(0, {"role": "system", "content": instruction})
         warnings.append("tool_choice is done by constrained output: Ollama has none of its own")
     answer = await ask_model(ctx, "/api/chat", body, options, timeout, files=files, retries=retries)
-    if forced and not openai.take_forced_call(answer):
+    if forced and not take_forced_call(answer):
         warnings.append("the call was cut before its end; raise max_tokens")
     completion = openai.to_completion(
         answer, [*warnings, *answer.warnings, *remarks(answer, "max_tokens")]
@@ -220,7 +222,11 @@ async def chat_completion(
 
 def _options(arguments: dict[str, Any]) -> Options | None:
     given = openai.to_options(arguments)
-    return Options.model_validate(given) if given else None
+    try:
+        return Options.model_validate(given) if given else None
+    except ValidationError as error:  # OpenAI's integers have 64 bits, Ollama's 32
+        fault = error.errors()[0]
+        raise InvalidArgument(sentence(place(fault["loc"]), words(fault))) from None
 
 
 def _think(effort: str | None) -> Any:

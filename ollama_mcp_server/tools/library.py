@@ -10,6 +10,7 @@ from mcp_types import InputRequiredResult
 from pydantic import BeforeValidator, Field
 
 from ..app import App
+from ..daemon.hosts.choice import check_one
 from ..daemon.options import Options
 from ..daemon.results import Done
 from ..delegation.transfer import transfer
@@ -189,7 +190,10 @@ async def ollama_delete(ctx: Context, model: Model) -> ToolResult | InputRequire
     app = App.of(ctx)
     row = await app.catalog.find(model)
     size = f" ({(row.get('size') or 0) / 1e9:.2f} GB)" if row else ""
-    answer = await confirmed(ctx, f"Delete the model {model}{size} from disk?")
+    hosts = (row or {}).get("hosts") or ()
+    check_one(hosts, model)  # before a person is asked
+    where = f", host {hosts[0]}" if hosts else ""
+    answer = await confirmed(ctx, f"Delete the model {model}{size} from disk{where}?")
     if isinstance(answer, InputRequiredResult):
         return answer
     if not answer:

@@ -8,6 +8,8 @@ from pydantic import BeforeValidator, Field
 
 from ..app import App
 from ..daemon.catalog import full_name
+from ..daemon.hosts.survey import line_of as line_of_host
+from ..daemon.hosts.survey import silent
 from ..daemon.inventory import line_of, model_list, running, shown, size_of
 from ..daemon.options import Options
 from ..daemon.results import Loaded, ModelInfo, ModelList, Running, meta, timings
@@ -58,6 +60,8 @@ async def ollama_list(
     page = rows[offset : offset + limit]
     following = offset + limit if offset + limit < len(rows) else None
     said = model_list(page, len(rows), following)
+    if notes := silent(App.of(ctx).client.hosts):
+        said = said.model_copy(update={"warnings": notes})
     lines = [f"{row.get('name')}: {line_of(row)}" for row in page] or [
         "no model matches"
         if name or capability or offset
@@ -130,10 +134,11 @@ async def ollama_ps(ctx: Context) -> ToolResult:
     """
     app = App.of(ctx)
     said = await running(app.client, app.catalog)
-    lines = [f"Ollama {said.version} at {said.host}"]
+    hosts = [line_of_host(host) for host in getattr(said, "hosts", None) or ()]
+    lines = hosts or [f"Ollama {said.version} at {said.host}"]
     lines += [
         f"{row.name}: {size_of(row.size)} in memory, context {row.context_length}, until "
-        f"{row.expires_at}"
+        f"{row.expires_at}{f', on {row.host}' if hasattr(row, 'host') else ''}"
         for row in said.models
     ]
     lines += [] if said.models else ["no model is loaded"]

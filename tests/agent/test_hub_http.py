@@ -119,9 +119,8 @@ async def test_it_is_asked_with_its_header(site: Site, hub: Hub) -> None:
     async with site.open() as port, hub.lease([definition(port)], None) as lease:
         assert names(lease) == {"site": ["add", "wait", "grow"]}
         assert await said(lease, "site", "add", a=1, b=2) == "3"
-        assert hub._connections[0]._client.protocol_version.startswith(
-            "2026" if site.era == "modern" else "2025"
-        )
+        version = hub._connections[0]._link.client.protocol_version
+        assert version.startswith("2026" if site.era == "modern" else "2025")
 
 
 async def test_a_wrong_key_is_said_to_be_and_not_told(site: Site, hub: Hub) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from ollama_mcp_server.agent.calls.made import Made
 from ollama_mcp_server.agent.events import Call, Called, Calling, Event, Step
-from ollama_mcp_server.agent.toolbox import AGAIN, Made, Toolbox
+from ollama_mcp_server.agent.toolbox import AGAIN, Toolbox
 from ollama_mcp_server.errors import TimedOut
 from ollama_mcp_server.progress import Progress
 from tests.agent.scripted import ScriptedLease, named, servers, text, tool

@@ -276,7 +276,7 @@ async def test_a_cancelled_call_stops_all_and_keeps_what_is_done(
 
 @pytest.fixture
 async def impatient(make_app: MakeApp, root: Path) -> AsyncIterator[Caller]:
-    async with Caller(build_server(make_app(roots=[root], wait=0.3)), mode="auto") as caller:
+    async with Caller(build_server(make_app(roots=[root], wait=1.0)), mode="auto") as caller:
         yield caller
 
 

@@ -86,7 +86,7 @@ async def test_a_native_call_is_given_openais_form(client: Caller, daemon: FakeO
      ({"timeout": 10}, "timeout must be 1000 or more"), ({"messages": []}, "at least 1 items"),
      ({"stop": 5}, "stop must be text, or a list of texts"),
      ({"messages": [{"role": "user", "content": 5}]}, "messages[0].content must be text"),
-     ({"tool_choice": "required"}, "tool_choice"),
+     ({"tool_choice": "required"}, "tool_choice"), ({"seed": 2**40}, "seed must be"),
      ({"response_format": {"type": "xml"}}, "response_format")],
 )  # fmt: skip
 async def test_refused(client: Caller, argument: dict[str, Any], told: str) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 from pydantic import SecretStr
 
 from ollama_mcp_server.app import App
-from ollama_mcp_server.delegation.memory.conversations import NEW, size_of
+from ollama_mcp_server.delegation.memory.conversation import size_of
+from ollama_mcp_server.delegation.memory.conversations import NEW
 from ollama_mcp_server.server import build_server
 from ollama_mcp_server.tools.conversations import PAGE
 from tests.conftest import Caller, MakeApp, text

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ...delegation.inputs.images import READ, kind_of
+from ...delegation.inputs.kinds import READ, kind_of
 
 if TYPE_CHECKING:
     from mcp_types import CallToolResult

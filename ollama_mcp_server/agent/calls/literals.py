@@ -6,9 +6,10 @@ Read token by token, each once, so that no text takes long; nothing is evaluated
 from __future__ import annotations
 
 import json
-import math
 import re
 from typing import Any
+
+from ...delegation.structured.strict_json import depth_of, finite, refuse_constant
 
 #: How deeply objects and lists may be nested.
 DEEPEST = 50
@@ -68,20 +69,6 @@ def read_whole(text: str) -> Any:
     return value
 
 
-def depth_of(value: Any) -> int:
-    """Return how deeply objects and lists are nested, as far as it matters."""
-    depth, level = 0, [value]
-    while level and depth <= DEEPEST:
-        depth += 1
-        level = [
-            inner
-            for part in level
-            for inner in (part.values() if isinstance(part, dict) else part)
-            if isinstance(inner, dict | list)
-        ]
-    return depth
-
-
 def _as_json(text: str, start: int) -> tuple[str, int]:
     """Return what begins there as JSON would have it, right or wrong, and where it ends."""
     said: list[str] = []
@@ -133,20 +120,10 @@ def _unquoted(string: str) -> str:
 
 def _sound(value: Any) -> Any:
     """Return a value that can be sent: not too deep, no half characters."""
-    if not isinstance(value, dict | list) or depth_of(value) > DEEPEST:
+    if not isinstance(value, dict | list) or depth_of(value, DEEPEST) > DEEPEST:
         raise ValueError("nested too deeply")
     json.dumps(value, ensure_ascii=False).encode()
     return value
 
 
-def _refuse(name: str) -> Any:
-    raise ValueError(name)
-
-
-def _finite(digits: str) -> float:
-    if math.isinf(number := float(digits)):
-        raise ValueError(digits[:40])
-    return number
-
-
-_DECODER = json.JSONDecoder(strict=False, parse_constant=_refuse, parse_float=_finite)
+_DECODER = json.JSONDecoder(strict=False, parse_constant=refuse_constant, parse_float=finite)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ..offers.parameters import resolved
+from ..offers.keywords import resolved
 from .literals import read_whole
 
 Schema = Mapping[str, Any]

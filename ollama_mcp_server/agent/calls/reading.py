@@ -8,12 +8,13 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from ...delegation.structured.ask import check_schema
+from ...delegation.structured.schema import check_schema
+from ...delegation.structured.strict_json import depth_of
 from ...delegation.structured.violations import TooSlow, violations
 from ...errors import InvalidArgument
 from ..offers.parameters import told
 from ..offers.wording import defused
-from .literals import DEEPEST, depth_of, read_whole
+from .literals import DEEPEST, read_whole
 from .mending import Mender
 from .spoken import spoken
 
@@ -54,7 +55,7 @@ def mend(arguments: Any, schema: dict[str, Any]) -> tuple[dict[str, Any], list[s
     given = _object(arguments)
     if given is None:
         return {}, [f"the arguments must be a JSON object, as {_example(schema)}"]
-    if depth_of(given) > DEEPEST:
+    if depth_of(given, DEEPEST) > DEEPEST:
         return {}, ["the arguments are nested too deeply"]
     is_checkable = _is_checkable(schema)
     if is_checkable and not _violations(given, schema):

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from ...delegation.inputs.roots import shown
+from ...delegation.inputs.paths import shown
 from ...errors import InvalidArgument
 
 #: What other hosts call our fields.

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...delegation.inputs.roots import printable, shown
+from ...delegation.inputs.paths import printable, shown
 from ...errors import InvalidArgument, NotFound
 from .documents import VARIABLE, Definition
 

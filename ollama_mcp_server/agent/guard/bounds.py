@@ -7,9 +7,12 @@ and never allowed a path, a program or a variable.
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from .commands import check_command
 from .environment import environment_for, expanded
@@ -22,10 +25,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "check_arguments",
+    "check_call",
     "check_command",
     "destroys",
     "environment_for",
     "expanded",
+    "folders",
     "marked",
     "needs_consent",
     "offers",
@@ -106,6 +111,38 @@ def destroys(tool: Tool) -> bool:
     if "run" in words and not _RUN.isdisjoint(words):
         return True
     return not _DESTROY.isdisjoint(words) or any(word.startswith(_GLUED) for word in words)
+
+
+def folders(path: Path | None, roots: Sequence[Path]) -> list[Path]:
+    """Return the folders that arguments may name: the one that the work is about, and the roots."""
+    return [*([path] if path else []), *(root.resolve() for root in roots)]
+
+
+def check_call(
+    definition: Definition,
+    tool: Tool,
+    arguments: dict[str, Any],
+    path: Path | None,
+    allowed: Sequence[Path],
+) -> None:
+    """Raise for a call with an argument that names something outside of the folders.
+
+    Args:
+        definition: of the server; one on another machine has paths that are not ours.
+        tool: what is to be called.
+        arguments: of the call.
+        path: the folder that the work is about.
+        allowed: the folders.
+
+    Raises:
+        PermissionDenied: one is outside, or cannot be told to be inside.
+    """
+    if definition.command is None:
+        return
+    cwd = path
+    if definition.cwd is not None:  # where its relative paths lead from
+        cwd = (path or Path()) / os.path.expanduser(definition.cwd)  # noqa: PTH111
+    check_arguments(arguments, tool.input_schema, allowed, cwd)
 
 
 def needs_consent(tool: Tool, *, allowed: bool, tainted: bool) -> bool:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...delegation.inputs.roots import shown
+from ...delegation.inputs.paths import shown
 from ...errors import PermissionDenied
 from .programs import (
     CONTAINERS,

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ...delegation.inputs.roots import MAX_PATH, shown
+from ...delegation.inputs.paths import MAX_PATH, shown
 from ...errors import PermissionDenied
 from .spellings import Kind, kind_of, paths, readings
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from ...daemon.wire import Part
 from ...errors import InvalidArgument
 from .parameters import told
 from .relevance import chosen, scores
@@ -84,6 +85,16 @@ def offer(
         entry = {"type": "function", "function": function}
         offered.append(Offered(names[place], server, tool, entry))
     return offered, warnings
+
+
+def client_tool(entry: Part) -> Offered:
+    """Return a function of the client's own as it is offered: by its name, and of no server."""
+    import mcp_types
+
+    function = entry["function"]
+    schema = function.get("parameters") or {"type": "object"}
+    described = mcp_types.Tool(name=function["name"], input_schema=schema)
+    return Offered(function["name"], "", described, entry)
 
 
 def _left_out(every: Sequence[tuple[str, str]], places: Sequence[int]) -> str:

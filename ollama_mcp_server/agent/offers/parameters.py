@@ -9,15 +9,23 @@ fetched, and what comes out has the form that the daemon takes.
 from __future__ import annotations
 
 import json
-import math
 from itertools import islice
 from typing import Any
 
-from ...delegation.structured.references import resolve
 from ...errors import InvalidArgument
+from .keywords import (
+    MOST_ARMS,
+    Schema,
+    arms_of,
+    is_name,
+    is_number,
+    kinds_of,
+    properties_of,
+    resolved,
+    strings,
+    values_of,
+)
 from .wording import defused, is_plain
-
-Schema = dict[str, Any]
 
 #: How deeply objects are told, with how long descriptions; the next where the last was too large.
 MANNERS = ((2, 200), (1, 80), (0, 40), (0, 0))
@@ -26,16 +34,8 @@ MOST_CHARACTERS = 8_000
 #: Parts that are looked at, references followed, and how deeply.
 MOST_PARTS = 400
 DEEPEST = 16
-#: Names of one object that are looked at, and that are told; alternatives; values of an enum.
-MOST_NAMES = 1_000
+#: Names of one object that are told.
 MOST_PROPERTIES = 60
-MOST_ARMS = 6
-MOST_VALUES = 50
-#: Characters of a name or a value, and of all values of an enum.
-LONGEST = 100
-LONGEST_ENUM = 1_000
-
-_TYPES = ("string", "number", "integer", "boolean", "array", "object", "null")
 #: Keywords that are told where their values are numbers.
 _BOUNDS = ("minimum", "maximum", "minItems", "maxItems", "minLength", "maxLength")
 
@@ -61,17 +61,6 @@ def told(schema: Any) -> Schema:
     return root
 
 
-def resolved(root: Any, schema: Schema) -> Any:
-    """Return what the `$ref` of a part leads to, by a path within `root`; None if to nothing."""
-    reference = schema.get("$ref")
-    if not isinstance(reference, str) or not (reference == "#" or reference.startswith("#/")):
-        return None
-    try:
-        return resolve(root, reference)
-    except InvalidArgument:
-        return None
-
-
 class _Teller:
     """One reading of a schema: how deep, how long, and how much more may be looked at."""
 
@@ -90,7 +79,7 @@ class _Teller:
         if not isinstance(self._root, dict):
             raise InvalidArgument("the parameters are not described")
         flat, within = self._flat(self._root, ())
-        if (kinds := _kinds(flat)) and "object" not in kinds:
+        if (kinds := kinds_of(flat)) and "object" not in kinds:
             raise InvalidArgument("the parameters are not described as an object")
         if not isinstance(flat.get("properties", {}), dict):
             raise InvalidArgument("the properties of the parameters are no object")
@@ -99,23 +88,23 @@ class _Teller:
 
     def _united(self, flat: Schema, within: tuple[str, ...]) -> Schema:
         """Return a schema with the properties of its alternatives; required is what all require."""
-        arms = [self._flat(arm, within)[0] for arm in _arms(flat)]
+        arms = [self._flat(arm, within)[0] for arm in arms_of(flat)]
         if not arms:
             return flat
         named: dict[str, list[Any]] = {}
         for arm in arms:
-            for name, part in _named(arm).items():
+            for name, part in properties_of(arm).items():
                 named.setdefault(name, []).append(part)
         properties = {name: {"anyOf": parts} for name, parts in named.items()}
         required = [
             name
-            for name in _strings(arms[0].get("required"))
-            if all(name in _strings(arm.get("required")) for arm in arms)
+            for name in strings(arms[0].get("required"))
+            if all(name in strings(arm.get("required")) for arm in arms)
         ]
         return {
             **flat,
-            "properties": {**properties, **_named(flat)},
-            "required": [*_strings(flat.get("required")), *required],
+            "properties": {**properties, **properties_of(flat)},
+            "required": [*strings(flat.get("required")), *required],
         }
 
     def _flat(self, schema: Any, within: tuple[str, ...]) -> tuple[Schema, tuple[str, ...]]:
@@ -137,8 +126,8 @@ class _Teller:
                 parts.append(inner)
         merged: Schema = {}
         for part in (*parts, schema):
-            named = {**_named(merged), **_named(part)}
-            required = [*_strings(merged.get("required")), *_strings(part.get("required"))]
+            named = {**properties_of(merged), **properties_of(part)}
+            required = [*strings(merged.get("required")), *strings(part.get("required"))]
             merged |= part
             if named:
                 merged |= {"properties": named}
@@ -149,35 +138,35 @@ class _Teller:
     def _part(self, schema: Any, within: tuple[str, ...], level: int) -> Schema:
         """Return what is told of a part, which is within so many objects."""
         flat, within = self._flat(schema, (*within, ""))
-        arms = _arms(flat)
+        arms = arms_of(flat)
         if len(arms) == 1 and isinstance(arms[0], dict):
             rest = {key: flat[key] for key in flat if key not in ("anyOf", "oneOf")}
             return self._part({**arms[0], **rest}, within, level)
         sent: Schema = {}
-        kinds = _kinds(flat)
+        kinds = kinds_of(flat)
         if arms and not kinds:
             sent = _either([self._part(arm, within, level) for arm in arms])
         elif kinds:
             sent["type"] = kinds[0] if len(kinds) == 1 else kinds
-        if values := _values(flat):
+        if values := values_of(flat):
             sent["enum"] = values
-        sent |= {key: flat[key] for key in _BOUNDS if _is_number(flat.get(key))}
+        sent |= {key: flat[key] for key in _BOUNDS if is_number(flat.get(key))}
         sent |= {key: flat[key] for key in ("format", "pattern") if is_plain(flat.get(key), 60)}
         if kinds == ["array"]:
             sent["items"] = self._part(flat.get("items", {}), within, level)
         description = defused(flat.get("description"), self._length) if self._length else ""
-        if kinds == ["object"] and _named(flat):
+        if kinds == ["object"] and properties_of(flat):
             if level < self._depth:
                 sent |= self._object(flat, within, level + 1)
             else:
-                names = ", ".join(islice(filter(_is_name, _named(flat)), MOST_ARMS))
+                names = ", ".join(islice(filter(is_name, properties_of(flat)), MOST_ARMS))
                 description = f"{description} (an object with {names})".strip()
         return {**sent, "description": description} if description else sent
 
     def _object(self, flat: Schema, within: tuple[str, ...], level: int) -> Schema:
         """Return the properties of an object; where there are too many, the required ones first."""
-        required = set(_strings(flat.get("required")))
-        names = [name for name in _named(flat) if _is_name(name)]
+        required = set(strings(flat.get("required")))
+        names = [name for name in properties_of(flat) if is_name(name)]
         if len(names) > MOST_PROPERTIES:
             chosen = set(sorted(names, key=lambda name: name not in required)[:MOST_PROPERTIES])
             names = [name for name in names if name in chosen]
@@ -190,62 +179,6 @@ class _Teller:
         if needed := [name for name in properties if name in required]:
             sent["required"] = needed
         return sent
-
-
-def _named(schema: Schema) -> Schema:
-    properties = schema.get("properties")
-    if not isinstance(properties, dict):
-        return {}
-    return dict(islice(properties.items(), MOST_NAMES))
-
-
-def _strings(value: Any) -> list[str]:
-    few = value[:MOST_NAMES] if isinstance(value, list) else ()
-    return [one for one in few if isinstance(one, str)]
-
-
-def _is_name(name: Any) -> bool:
-    return bool(name) and is_plain(name, LONGEST)
-
-
-def _arms(schema: Schema) -> list[Any]:
-    """Return the alternatives of a part, without null."""
-    for keyword in ("anyOf", "oneOf"):
-        if isinstance(arms := schema.get(keyword), list):
-            few = arms[: MOST_ARMS + 1]
-            return [arm for arm in few if not (isinstance(arm, dict) and _is_null(arm))]
-    return []
-
-
-def _is_null(schema: Schema) -> bool:
-    return schema.get("type") == "null" or schema.get("const", "") is None
-
-
-def _kinds(schema: Schema) -> list[str]:
-    """Return the types that a part says it has, or means, without null unless it is all."""
-    named = schema.get("type")
-    kinds = _strings([named] if isinstance(named, str) else named)
-    known = list(dict.fromkeys(kind for kind in kinds if kind in _TYPES))
-    if not known and _named(schema):
-        return ["object"]
-    return [kind for kind in known if kind != "null"] or known
-
-
-def _values(schema: Schema) -> list[Any]:
-    """Return the values that a part allows, if they are few, short and plain; else none."""
-    values = [schema["const"]] if "const" in schema else schema.get("enum")
-    if not isinstance(values, list) or not 0 < len(values) <= MOST_VALUES:
-        return []
-    values = [value for value in values if value is not None]
-    if not all(
-        is_plain(value, LONGEST) or isinstance(value, bool) or _is_number(value) for value in values
-    ):
-        return []
-    return values if sum(len(str(value)) for value in values) <= LONGEST_ENUM else []
-
-
-def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and abs(value) < 1e300 and not math.isnan(value)
 
 
 def _either(nodes: list[Schema]) -> Schema:

@@ -1,24 +1,16 @@
-"""Answers by a JSON Schema: parsed, checked, and asked for again where they do not fit."""
+"""Answers by a JSON Schema: asked for again where they do not fit."""
 
 from __future__ import annotations
 
-import json
-import math
-import re
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
 
-from ...errors import ContextOverflow, InvalidArgument, OllamaMCPError, ToolFailed
+from ...errors import ContextOverflow, OllamaMCPError, ToolFailed
 from ..answer import Answer
-from .references import check_references
-from .violations import TooSlow, checker, violations
+from .parsing import Parsed, parse
 
-#: Largest schema, in characters of JSON, and its deepest nesting.
-MOST_CHARACTERS = 200_000
-DEEPEST = 80
 #: What the daemon counts and measures; of several tries, the sum is told.
 COUNTED = (
     "total_duration",
@@ -29,75 +21,8 @@ COUNTED = (
     "eval_count",
     "eval_duration",
 )
-_FENCE = re.compile(r"^[ \t]*```[\w-]*[ \t]*\n(.*?)^[ \t]*```[ \t]*$", re.DOTALL | re.MULTILINE)
-_THOUGHT = "</think>"
-
 #: Asks the model, with earlier answers and what was said to each at the end of the conversation.
 Ask = Callable[[list[tuple[str, str]]], Awaitable[Answer]]
-
-
-@dataclass
-class Parsed:
-    """What a text holds: the JSON alone with its data, or what is wrong."""
-
-    text: str
-    data: Any = None
-    violations: list[str] = field(default_factory=list)
-    #: Whether the text was JSON at all.
-    is_json: bool = True
-
-
-def check_schema(schema: Any) -> None:
-    """Raise InvalidArgument unless this is a JSON Schema that an answer can be checked by."""
-    from jsonschema.exceptions import SchemaError
-
-    if not isinstance(schema, dict) or not isinstance(schema.get("$schema", ""), str):
-        raise InvalidArgument("the schema must be a JSON Schema", 'As in {"type": "object", …}')
-    try:
-        size = len(json.dumps(schema, allow_nan=False))
-    except ValueError as error:
-        raise InvalidArgument("the schema holds a number that is not finite") from error
-    except RecursionError:
-        size = MOST_CHARACTERS + 1
-    if size > MOST_CHARACTERS or _depth(schema) > DEEPEST:
-        raise InvalidArgument(
-            f"the schema is too large: the most is {MOST_CHARACTERS:,} characters of JSON, nested "
-            f"{DEEPEST} deep",
-            "Ask for less at once",
-        )
-    try:
-        checker(schema).check_schema(schema)
-    except (TooSlow, RecursionError):
-        raise InvalidArgument("the schema is too large to be checked") from None
-    except SchemaError as error:
-        where = "".join(f"/{step}" for step in error.absolute_path)
-        raise InvalidArgument(
-            f"this is no valid JSON Schema: #{where}: {error.message[:200]}",
-            "See json-schema.org; JSON Schema 2020-12 is meant, unless $schema says otherwise",
-        ) from error
-    check_references(schema)
-
-
-def parse(text: str, schema: dict[str, Any] | None) -> Parsed:
-    """Return the data that an answer holds, or what is wrong with it; None asks only for JSON.
-
-    A Markdown fence around the JSON and a thought before it (`</think>`) are left out; nothing
-    within the JSON is mended. Takes as long as the check does: not for the event loop.
-
-    Raises:
-        InvalidArgument: the check takes too long.
-    """
-    parsed = _json(text)
-    if schema is None or parsed.violations:
-        return parsed
-    try:
-        parsed.violations = violations(parsed.data, schema)
-    except TooSlow:
-        raise InvalidArgument(
-            "the answer could not be checked by the schema within seconds",
-            "Simplify its patterns (no repetition within a repeated group) and alternatives",
-        ) from None
-    return parsed
 
 
 def correction(violations: Sequence[str]) -> str:
@@ -193,60 +118,3 @@ def _unfit(content: str, wrong: list[str], asked: int) -> OllamaMCPError:
         violations=wrong,
         asked=asked,
     )
-
-
-def _json(text: str) -> Parsed:
-    """Return the JSON of a text, which may stand in one Markdown fence, or after a thought."""
-    whole = text.strip()
-    if not whole:
-        return Parsed(whole, violations=["the answer is empty"], is_json=False)
-    parsed = _loaded(whole)
-    said = whole.rpartition(_THOUGHT)[2].strip() if _THOUGHT in whole else whole
-    fenced = _FENCE.findall(said)
-    for part in (said, *fenced[: len(fenced) == 1]):
-        if parsed.is_json:
-            break
-        inner = _loaded(part.strip())
-        parsed = inner if inner.is_json else parsed
-    return parsed
-
-
-def _loaded(text: str) -> Parsed:
-    try:
-        data = json.loads(text, parse_constant=_refuse, parse_float=_finite)
-        json.dumps(data, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return Parsed(text, violations=["the answer holds half a character (a lone surrogate)"])
-    except json.JSONDecodeError as error:
-        wrong = f"the answer is not JSON: {error.msg} (line {error.lineno}, column {error.colno})"
-        return Parsed(text, violations=[wrong], is_json=False)
-    except RecursionError:
-        return Parsed(text, violations=["the answer is nested too deeply"])
-    except ValueError:  # of NaN and Infinity, and of thousands of digits
-        return Parsed(text, violations=["the answer holds a number that is none, or too large"])
-    return Parsed(text, data)
-
-
-def _refuse(name: str) -> Any:
-    raise ValueError(name)
-
-
-def _finite(digits: str) -> float:
-    number = float(digits)
-    if math.isinf(number):
-        raise ValueError(digits[:40])
-    return number
-
-
-def _depth(value: Any) -> int:
-    """Return how deeply objects and lists are nested."""
-    depth, level = 0, [value]
-    while level:
-        depth += 1
-        level = [
-            inner
-            for part in level
-            for inner in (part.values() if isinstance(part, dict) else part)
-            if isinstance(inner, dict | list)
-        ]
-    return depth

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-Schema = dict[str, Any]
+from .keywords import Schema
 
 #: Alternatives that are multiplied out, where an answer must fit one of each of two lists.
 MOST_ALTERNATIVES = 16

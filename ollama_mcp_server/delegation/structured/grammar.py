@@ -14,44 +14,16 @@ import json
 import math
 import re
 from collections.abc import Callable
-from functools import reduce
 from typing import Any
 
-from ...errors import InvalidArgument
-from .conjunction import both
-from .patterns import held_pattern
-from .references import circular, refuse_circles, resolve
-from .violations import CHECKED
+from .flattening import Flattener, entangled
+from .keywords import DYNAMIC, JOINTS, KEPT, KIND_OF, Schema, kinds_of, types_of
+from .references import refuse_circles
+from .scalars import bounds, integer, string
 
-Schema = dict[str, Any]
-
-#: Parts of a schema that are looked at, references followed; more are refused.
-MOST_PARTS = 5_000
 #: Values of an `enum` that are sent; 1,000 cost the daemon a second before each answer.
 MOST_VALUES = 500
-#: Repetitions that are sent; the daemon refuses about 2,000.
-MOST_REPETITIONS = 1_000
-#: Whole numbers have at most 16 digits in the grammar; a bound of 10^16 keeps it busy for ever.
-MOST_DIGITS = 10**15 - 1
-#: The formats that the grammar knows.
-FORMATS = frozenset(("date", "time", "date-time", "uuid"))
-
 _ANY: Schema = {"type": ["object", "array", "string", "number", "boolean", "null"]}
-_KINDS = {
-    "object": "properties required additionalProperties patternProperties propertyNames "
-    "minProperties maxProperties dependentRequired unevaluatedProperties",
-    "array": "items prefixItems minItems maxItems uniqueItems contains minContains maxContains "
-    "additionalItems unevaluatedItems",
-    "string": "pattern format minLength maxLength",
-    "number": "minimum maximum exclusiveMinimum exclusiveMaximum multipleOf",
-}
-#: Keywords that say something of an answer, each with the kind of value that it is about.
-_KIND_OF = {keyword: kind for kind, keywords in _KINDS.items() for keyword in keywords.split()}
-_KEPT = {*_KIND_OF, "type", "enum", "const", "anyOf", "not"}
-#: Keywords that combine schemas, and are gone once a schema is flat.
-_JOINTS = {"$ref", "allOf", "oneOf", "if", "then", "else", "dependentSchemas"}
-#: References that depend on where they are met; not followed.
-_DYNAMIC = {"$dynamicRef", "$recursiveRef"}
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_]+")
 
 
@@ -66,7 +38,7 @@ def to_grammar(schema: Schema) -> tuple[Schema, list[str]]:
     try:
         sent = grammar.node({key: schema[key] for key in schema if key != "description"})
     except RecursionError:
-        raise _entangled() from None
+        raise entangled() from None
     if grammar.definitions:
         sent = {**sent, "$defs": grammar.definitions}
     refuse_circles(sent)
@@ -78,11 +50,10 @@ class _Grammar:
     """One conversion: the definitions that it makes, and the keywords that it leaves out."""
 
     def __init__(self, root: Schema) -> None:
-        self._root = root
-        self._names: dict[str, str] = {}
-        self._parts = 0
-        self.definitions: dict[str, Schema] = {}
         self.left: set[str] = set()
+        self._flat = Flattener(root, self.left).flat
+        self._names: dict[str, str] = {}
+        self.definitions: dict[str, Schema] = {}
 
     def node(self, schema: Any) -> Schema:
         """Return what is sent for a schema, or for a part of one."""
@@ -94,39 +65,13 @@ class _Grammar:
 
     def _named(self, schema: Schema) -> Schema:
         """Return a reference to a definition under a name of ours: some names confuse rules."""
-        plain = {key: schema[key] for key in schema if key in _KEPT | _JOINTS | _DYNAMIC}
+        plain = {key: schema[key] for key in schema if key in KEPT | JOINTS | DYNAMIC}
         key = json.dumps(plain, sort_keys=True)
         if key not in self._names:
             name = self._names[key] = f"d{len(self._names)}"
             self.definitions[name] = {}  # in its place, should it lead back to itself
             self.definitions[name] = self._converted(self._flat(plain))
         return {"$ref": f"#/$defs/{self._names[key]}"}
-
-    def _flat(self, schema: Any, followed: tuple[str, ...] = ()) -> Schema:
-        """Return a schema without `$ref`, `allOf` and `if` at its top: plain keywords."""
-        self._parts += 1
-        if self._parts > MOST_PARTS:
-            raise _entangled()
-        if not isinstance(schema, dict):
-            return {} if schema else {"not": {}}
-        parts = [{key: value for key, value in schema.items() if key in _KEPT}]
-        if isinstance(reference := schema.get("$ref"), str):
-            if reference in followed:
-                raise circular()
-            target = resolve(self._root, reference)
-            parts.append(self._flat(target, (*followed, reference)))
-        parts += [self._flat(part, followed) for part in schema.get("allOf") or ()]
-        if "oneOf" in schema:
-            self.left.add("oneOf")  # that no two fit
-            parts.append({"anyOf": schema["oneOf"]})
-        if "if" in schema and ("then" in schema or "else" in schema):
-            self.left.add("if")
-            parts.append({"anyOf": [schema.get("then", True), schema.get("else", True)]})
-        if schema.get("dependentSchemas"):  # an answer that has all the names is one of those
-            self.left.add("dependentSchemas")
-            parts.append({"anyOf": [{"allOf": [*schema["dependentSchemas"].values()]}, True]})
-        self.left |= schema.keys() & _DYNAMIC
-        return reduce(lambda one, other: both(one, other, self.left), parts)
 
     def _converted(self, flat: Schema) -> Schema:
         if (arms := flat.get("anyOf")) is not None:
@@ -135,18 +80,18 @@ class _Grammar:
             return _either([self.node({"allOf": [rest, arm]} if rest else arm) for arm in possible])
         if "enum" in flat or "const" in flat:
             return self._one_of_values(flat)
-        kinds = _kinds(flat)
+        kinds = kinds_of(flat)
         held = {"type"}
         makers: dict[str, Callable[[Schema, set[str]], Schema]] = {
             "object": self._object,
             "array": self._array,
-            "string": self._string,
-            "integer": self._integer,
+            "string": string,
+            "integer": integer,
         }
         nodes = [makers[kind](flat, held) if kind in makers else {"type": kind} for kind in kinds]
         about = {*kinds, "number"} if "integer" in kinds else set(kinds)
         self.left |= {
-            key for key in flat.keys() - held if not kinds or _KIND_OF.get(key, kinds[0]) in about
+            key for key in flat.keys() - held if not kinds or KIND_OF.get(key, kinds[0]) in about
         }
         return _either(nodes) if nodes else dict(_ANY)
 
@@ -156,11 +101,11 @@ class _Grammar:
         kinds = flat.get("type")
         if kinds is not None:
             kinds = [kinds] if isinstance(kinds, str) else kinds
-            values = [value for value in values if set(_types(value)) & set(kinds)] or values
+            values = [value for value in values if set(types_of(value)) & set(kinds)] or values
         if 0 < len(values) <= MOST_VALUES:
             return {"const": values[0]} if len(values) == 1 else {"enum": values}
         self.left.add("enum")
-        kinds = kinds or sorted({_types(value)[-1] for value in values})
+        kinds = kinds or sorted({types_of(value)[-1] for value in values})
         rest = {key: value for key, value in flat.items() if key not in ("enum", "const")}
         return self._converted({**rest, "type": kinds})
 
@@ -207,48 +152,8 @@ class _Grammar:
         return {
             "type": "array",
             "items": self.node(items),
-            **_bounds(flat, "minItems", "maxItems", held),
+            **bounds(flat, "minItems", "maxItems", held),
         }
-
-    def _string(self, flat: Schema, held: set[str]) -> Schema:
-        pattern = held_pattern(flat["pattern"]) if "pattern" in flat else None
-        if pattern is not None:
-            held.add("pattern")
-            return {"type": "string", "pattern": pattern}
-        if flat.get("format") not in CHECKED:
-            held.add("format")  # nobody checks it
-        if flat.get("format") in FORMATS:
-            held.add("format")
-            return {"type": "string", "format": flat["format"]}
-        return {"type": "string", **_bounds(flat, "minLength", "maxLength", held)}
-
-    def _integer(self, flat: Schema, held: set[str]) -> Schema:
-        """Bounds are sent in pairs: alone, a bound of more than one digit is not kept."""
-        keys = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum")
-        given = {key: flat[key] for key in keys if key in flat and type(flat[key]) is not bool}
-        low = max(
-            math.ceil(given.get("minimum", -MOST_DIGITS)),
-            math.floor(given.get("exclusiveMinimum", -MOST_DIGITS - 1)) + 1,
-        )
-        high = min(
-            math.floor(given.get("maximum", MOST_DIGITS)),
-            math.ceil(given.get("exclusiveMaximum", MOST_DIGITS + 1)) - 1,
-        )
-        low, high = max(low, -MOST_DIGITS), min(high, MOST_DIGITS)
-        if not given or low > high:
-            return {"type": "integer"}
-        held.update(given)
-        return {"type": "integer", "minimum": low, "maximum": high}
-
-
-def _bounds(flat: Schema, low: str, high: str, held: set[str]) -> Schema:
-    """Return those of two bounds that can be sent; `held` takes their names."""
-    given = {key: int(flat[key]) for key in (low, high) if key in flat}
-    bounds = {key: value for key, value in given.items() if value <= MOST_REPETITIONS}
-    if bounds.get(low, 0) > given.get(high, math.inf):
-        return {}
-    held.update(bounds)
-    return bounds
 
 
 def _either(nodes: list[Schema]) -> Schema:
@@ -257,34 +162,3 @@ def _either(nodes: list[Schema]) -> Schema:
     if not different:
         return dict(_ANY)
     return different[0] if len(different) == 1 else {"anyOf": different}
-
-
-def _kinds(flat: Schema) -> list[str]:
-    """Return the types that a schema allows, or means; none if it may be anything."""
-    named = flat.get("type")
-    if isinstance(named, str):
-        return [named]
-    if named:
-        return [kind for kind in named if kind != "integer" or "number" not in named]
-    meant = {_KIND_OF[key] for key in flat if key in _KIND_OF}
-    return list(meant) if len(meant) == 1 else []
-
-
-def _entangled() -> InvalidArgument:
-    return InvalidArgument(
-        f"the schema has more than {MOST_PARTS} parts, references followed",
-        "Ask for less at once: fewer fields, fewer alternatives",
-    )
-
-
-def _types(value: Any) -> tuple[str, ...]:
-    """Return the JSON types of a value; a whole number has two."""
-    if value is None:
-        return ("null",)
-    if isinstance(value, bool):
-        return ("boolean",)
-    if isinstance(value, int | float):
-        return ("integer", "number") if value == int(value) else ("number",)
-    if isinstance(value, str):
-        return ("string",)
-    return ("array",) if isinstance(value, list) else ("object",)

@@ -7,8 +7,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from ...errors import InvalidArgument
-
-Schema = dict[str, Any]
+from .keywords import Schema
 
 #: Keywords whose values are no schemas, so that nothing in them is a reference.
 _VALUES = ("enum", "const", "default", "example", "examples")

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from ...daemon.wire import Part
-from ..inputs.images import kind_of
+from ..inputs.kinds import kind_of
 from ..openai import OPTIONS, to_tool_call
 
 #: Ollama's options that the API has too. Newer models of OpenAI's want max_completion_tokens; to

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ollama_mcp_server.agent.calls.literals import DEEPEST, depth_of, read, read_whole
+from ollama_mcp_server.agent.calls.literals import DEEPEST, read, read_whole
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
@@ -100,14 +100,6 @@ def test_the_whole_must_be_data() -> None:
     assert read_whole(' {"a": 1}\n') == {"a": 1}
     with pytest.raises(ValueError):
         read_whole('{"a": 1} {"b": 2}')
-
-
-def test_depth_is_counted_as_far_as_it_matters() -> None:
-    deep: list[Any] = []
-    for _ in range(100_000):
-        deep = [deep]
-    assert depth_of({"a": [1]}) == 2
-    assert depth_of(deep) > DEEPEST
 
 
 @settings(deadline=None, database=None)

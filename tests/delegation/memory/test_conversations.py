@@ -11,39 +11,13 @@ import anyio
 import pytest
 from pydantic import SecretStr
 
-from ollama_mcp_server.delegation.answer import Answer
-from ollama_mcp_server.delegation.memory.conversations import (
-    MAX_BYTES,
-    NEW,
-    Conversation,
-    Conversations,
-    hashed,
-)
-from ollama_mcp_server.delegation.memory.state import State, open_store
+from ollama_mcp_server.delegation.memory.conversations import NEW, Conversations, hashed
+from ollama_mcp_server.delegation.memory.state import State
+from ollama_mcp_server.delegation.memory.stores import open_store
 from ollama_mcp_server.errors import Conflict, NotFound, OllamaMCPError, TooLarge
+from tests.delegation.memory.turns import ANN, HELLO, HI, begun
 
-ANN, BOB = "ann@example.org", "bob@example.org"
-HELLO = {"role": "user", "content": "Hello there"}
-HI = {"role": "assistant", "content": "Hi!"}
-
-
-@pytest.fixture(params=["memory", "disk"])
-def state(request: pytest.FixtureRequest, tmp_path: Path) -> State:
-    return open_store(SecretStr(request.param), tmp_path / "state")
-
-
-@pytest.fixture
-def kept(state: State) -> Conversations:
-    return Conversations(state)
-
-
-async def begun(kept: Conversations, owner: str = ANN, *messages: dict[str, Any]) -> str:
-    """Have a first turn; return the handle."""
-    async with kept.turn(NEW, owner) as conversation:
-        conversation.add([*(messages or (HELLO,))])
-        conversation.messages.append(HI)
-        conversation.model = "qwen3:8b"
-    return conversation.handle
+BOB = "bob@example.org"
 
 
 async def test_later_turns_have_the_earlier(kept: Conversations) -> None:
@@ -56,33 +30,10 @@ async def test_later_turns_have_the_earlier(kept: Conversations) -> None:
     assert len((await kept.load(handle, ANN)).messages) == 4
 
 
-async def test_an_answer_is_kept_with_what_it_was_given_to(kept: Conversations) -> None:
-    call = {"id": "call_1", "function": {"name": "f", "arguments": {}}}
-    answer = Answer(thinking="Hm.", tool_calls=[call], final={"model": "qwen3:8b"})
-    async with kept.turn(NEW, ANN) as conversation:
-        conversation.add([HELLO, HI, HELLO])
-        conversation.take([HELLO], answer)
-    found = await kept.load(conversation.handle, ANN)
-    assert found.messages == [
-        HELLO,
-        {"role": "assistant", "content": "", "thinking": "Hm.", "tool_calls": [call]},
-    ]
-    assert found.model == "qwen3:8b"
-    found.take([HELLO], Answer(content="Hi!"))
-    assert found.messages == [HELLO, HI]
-
-
 async def test_a_handle_cannot_be_guessed(kept: Conversations) -> None:
     handles = {(await kept.new(ANN)).handle for _ in range(50)}
     assert len(handles) == 50
     assert all(re.fullmatch(r"conv_[a-z2-7]{32}", handle) for handle in handles)  # 160 bits
-
-
-async def test_messages_come_back_as_they_were(kept: Conversations) -> None:
-    call = {"function": {"name": "f", "arguments": {"z": 1, "a": {"y": 2, "b": "ü🦙"}}}}
-    handle = await begun(kept, ANN, HELLO, {"role": "assistant", "tool_calls": [call]})
-    found = (await kept.load(handle, ANN)).messages[1]["tool_calls"]
-    assert str(found) == str([call]), "the order of arguments is the model's"
 
 
 async def test_it_outlives_the_server(kept: Conversations, state: State, tmp_path: Path) -> None:
@@ -266,37 +217,6 @@ async def test_the_expired_make_room(tmp_path: Path) -> None:
     assert await kept.listed(ANN) == []
     await begun(kept)
     assert len(files(tmp_path, "conv_*.json")) == 1
-
-
-async def test_its_size_is_bounded_before_a_model_is_asked(kept: Conversations) -> None:
-    handle = await begun(kept)
-    picture = {**HELLO, "images": ["x" * MAX_BYTES]}
-    with pytest.raises(TooLarge) as caught:
-        async with kept.turn(handle, ANN) as conversation:
-            conversation.add([picture])
-    assert '"new"' in caught.value.hint
-    assert (await kept.load(handle, ANN)).messages == [HELLO, HI]
-
-
-async def test_an_answer_is_never_too_large_to_keep(kept: Conversations) -> None:
-    async with kept.turn(NEW, ANN) as conversation:
-        conversation.add([HELLO])
-        conversation.messages.append({"role": "assistant", "content": "y" * MAX_BYTES})
-    found = await kept.load(conversation.handle, ANN)
-    with pytest.raises(TooLarge):
-        found.add([HELLO])
-
-
-def test_a_system_message_that_is_sent_each_time_is_kept_once() -> None:
-    conversation, system = Conversation("conv_x", "o"), {"role": "system", "content": "Be brief."}
-    conversation.add([system, HELLO])
-    conversation.add([system, HELLO])
-    assert conversation.messages == [system, HELLO, HELLO]
-
-
-async def test_a_lone_surrogate_is_no_end_of_a_conversation(kept: Conversations) -> None:
-    handle = await begun(kept, ANN, {"role": "user", "content": "broken \ud83d emoji"})
-    assert (await kept.load(handle, ANN)).messages[0]["content"] == "broken \ud83d emoji"
 
 
 async def test_a_store_out_of_reach_fails_before_the_model_is_asked(tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from ollama_mcp_server.delegation.structured.grammar import MOST_DIGITS, to_grammar
+from ollama_mcp_server.delegation.structured.grammar import to_grammar
 from ollama_mcp_server.delegation.structured.references import check_references
+from ollama_mcp_server.delegation.structured.scalars import MOST_DIGITS
 from ollama_mcp_server.delegation.structured.violations import sentences
 from ollama_mcp_server.errors import InvalidArgument
 

@@ -1,4 +1,4 @@
-"""What carries MCP to a server: lines to a child process, or Streamable HTTP.
+"""Lines of JSON-RPC to and from a child process.
 
 Loaded when the first server is connected, for FastMCP's client is not cheap to import.
 """
@@ -9,27 +9,22 @@ import logging
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import anyio
 import mcp_types
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
-from fastmcp.client.transports import ClientTransport, StreamableHttpTransport
+from fastmcp.client.transports import ClientTransport
 from fastmcp.client.transports.base import SessionKwargs, TransportOptions
-from mcp import ClientSession, MCPError
-from mcp.shared._httpx_utils import create_mcp_http_client
+from mcp import ClientSession
 from mcp.shared.message import SessionMessage
-from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERSION
 from typing_extensions import Unpack
 
 from .children import HURRY, LINE, Child
+from .session import Session
 
 logger = logging.getLogger(__name__)
 
-#: Seconds that a server has to say whether it speaks the protocol of 2026.
-PROBE = 2.0
 #: Seconds of which a server's chatter is added up, and how much of it in bytes is a flood; a line
 #: costs at least `CHEAPEST`. What answers a request is no chatter.
 SPAN, FLOOD, CHEAPEST = 10.0, 64 * 1024 * 1024, 4096
@@ -41,31 +36,8 @@ LONG = 1024 * 1024
 Message = SessionMessage | Exception
 
 
-class Session(ClientSession):
-    """The SDK's session, for servers that are older, stranger or slower than it likes."""
-
-    async def send_discover(self, version: str) -> dict[str, Any]:
-        """Ask whether the server speaks the newest protocol; silence means no."""
-        with anyio.move_on_after(PROBE):
-            return await super().send_discover(version)
-        raise MCPError(code=mcp_types.REQUEST_TIMEOUT, message="server/discover was not answered")
-
-    async def send_request(self, request: Any, result_type: Any, *args: Any, **kwargs: Any) -> Any:
-        """Send a request; a version in the answer to `initialize` that nobody knows is ours."""
-        result = await super().send_request(request, result_type, *args, **kwargs)
-        if (
-            isinstance(result, mcp_types.InitializeResult)
-            and result.protocol_version not in HANDSHAKE_PROTOCOL_VERSIONS
-        ):
-            return result.model_copy(update={"protocol_version": LATEST_HANDSHAKE_VERSION})
-        return result
-
-    async def validate_tool_result(self, name: str, result: mcp_types.CallToolResult) -> None:
-        """Take a result as it is: a model reads it, and a foreign schema's patterns may hang us."""
-
-
 class ChildTransport(ClientTransport):
-    """Lines of JSON-RPC to and from a child process.
+    """Carries MCP to a child process.
 
     Lines that are something else are dropped; a server that sends far too much is ended.
     """
@@ -214,32 +186,6 @@ class ChildTransport(ClientTransport):
                 except ConnectionError:
                     await child.end(HURRY)
                     return
-
-
-class HttpTransport(StreamableHttpTransport):
-    """Streamable HTTP with the session above; it keeps the status of the last refusal."""
-
-    def __init__(self, url: str, headers: Mapping[str, str]) -> None:
-        super().__init__(url, headers=dict(headers), httpx_client_factory=self._client)
-        self.status: int | None = None
-
-    def connect_session(
-        self,
-        *,
-        transport_options: TransportOptions | None = None,
-        **session_kwargs: Unpack[SessionKwargs],
-    ) -> Any:
-        """Connect; the session is ended with the context."""
-        options = replace(transport_options or TransportOptions(), session_class=Session)
-        return super().connect_session(transport_options=options, **session_kwargs)
-
-    def _client(self, headers: Any = None, timeout: Any = None, auth: Any = None, **_: Any) -> Any:
-        async def look(response: Any) -> None:
-            self.status = response.status_code if response.status_code >= 400 else None
-
-        client = create_mcp_http_client(headers=headers, timeout=timeout, auth=auth)
-        client.event_hooks["response"].append(look)
-        return client
 
 
 async def _stop_after_exit(child: Child, scope: anyio.CancelScope) -> None:
