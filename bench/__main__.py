@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import re
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import Any
 
 import httpx
@@ -18,6 +16,7 @@ import httpx
 from tests.fake_ollama import FakeOllama
 
 from .child import HELLO, Child
+from .served import Served
 
 OURS = [sys.executable, "-m", "ollama_mcp_server"]
 BARE = [sys.executable, "-m", "bench.hello"]
@@ -33,7 +32,10 @@ FINAL = {
 
 
 def main() -> None:
-    """Run every measurement and print a table of Markdown."""
+    """Run every measurement and print a table of Markdown; `gateway` or `batch` run those."""
+    if sys.argv[1:2] in (["gateway"], ["batch"]):
+        import_module(f"bench.{sys.argv[1]}").main(sys.argv[2:])
+        return
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--runs", type=int, default=11, help="spawns of each (%(default)s)")
     parser.add_argument("--calls", type=int, default=200, help="calls of each (%(default)s)")
@@ -122,16 +124,17 @@ def own_cost(calls: int, env: Mapping[str, str], daemon: FakeOllama) -> None:
         with direct_client.stream("POST", "/api/chat", json=body) as answer:
             list(answer.iter_lines())
 
-    url, web = http_server(env)
     mcp = httpx.Client(headers={"Accept": "application/json, text/event-stream"})
-    session = mcp.post(url, json=rpc("initialize", HELLO)).headers.get("mcp-session-id", "")
-    mcp.headers.update({"mcp-session-id": session, "mcp-protocol-version": "2025-11-25"})
-    mcp.post(url, json={"jsonrpc": "2.0", "method": "notifications/initialized"})
+    served = Served([*OURS, "--transport", "http", "--port", "0"], env, says=r"server: (http\S+)")
 
     def over_http() -> None:
-        mcp.post(url, json=rpc("tools/call", {"name": "ollama_chat", "arguments": CHAT}))
+        mcp.post(web.url, json=rpc("tools/call", {"name": "ollama_chat", "arguments": CHAT}))
 
-    with Child(OURS, env) as child:
+    with served as web, Child(OURS, env) as child:
+        hello = mcp.post(web.url, json=rpc("initialize", HELLO))
+        session = hello.headers.get("mcp-session-id", "")
+        mcp.headers.update({"mcp-session-id": session, "mcp-protocol-version": "2025-11-25"})
+        mcp.post(web.url, json={"jsonrpc": "2.0", "method": "notifications/initialized"})
         for warm in (direct, over_http, lambda: child.call("ollama_chat", CHAT)):
             warm()
         times: list[list[float]] = [[], [], []]
@@ -139,8 +142,6 @@ def own_cost(calls: int, env: Mapping[str, str], daemon: FakeOllama) -> None:
             times[0].append(timed(direct))
             times[1].append(timed(lambda: child.call("ollama_chat", CHAT)))
             times[2].append(timed(over_http))
-    web.terminate()
-    web.wait(10)
     plain, stdio, http = map(median, times)
     row(
         "a chat call, stdio",
@@ -180,21 +181,6 @@ def long_answer(runs: int, env: Mapping[str, str], daemon: FakeOllama) -> None:
     row(
         "64 tokens with progress", f"{ours:.0f} ms", f"httpx {plain:.0f} ms", ours / plain, "≤ 1.02"
     )
-
-
-def http_server(env: Mapping[str, str]) -> tuple[str, subprocess.Popen[str]]:
-    """Start the server over HTTP on a free port; return its URL and process."""
-    process = subprocess.Popen(
-        [*OURS, "--transport", "http", "--port", "0"],
-        text=True,
-        env={**os.environ, **env},
-        stderr=subprocess.PIPE,
-    )
-    assert process.stderr
-    for line in process.stderr:
-        if found := re.search(r"http://\S+", line):
-            return found[0], process
-    raise RuntimeError("the server did not start")
 
 
 def rpc(method: str, params: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import asyncio
 import random
 import statistics
 import time
+from collections.abc import Sequence
 
 from ollama_mcp_server.app import App
 from ollama_mcp_server.delegation.answer import Answer
@@ -50,12 +51,12 @@ class Watched(Pace):
         return statistics.mode(self.levels[len(self.levels) // 2 :])
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Run each level in turn, and print a table of Markdown."""
     parser = argparse.ArgumentParser(prog="python -m bench.batch", description=__doc__)
     parser.add_argument("--items", type=int, default=100, help="items of a batch (%(default)s)")
     parser.add_argument("--runs", type=int, default=3, help="batches of each (%(default)s)")
-    given = parser.parse_args()
+    given = parser.parse_args(words)
     print("| slots | level found | items/s at it | best fixed | ratio | whole batch / best |")
     print("|---|---|---|---|---|---|")
     for slots in SLOTS:

@@ -6,8 +6,9 @@ import json
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
+
+from .served import memory_of
 
 HELLO = {
     "protocolVersion": "2025-11-25",
@@ -59,9 +60,7 @@ class Child:
 
     def memory(self) -> float:
         """Return the resident memory of the server in MB."""
-        status = Path(f"/proc/{self._process.pid}/status").read_text()
-        line = next(row for row in status.splitlines() if row.startswith("VmRSS"))
-        return int(line.split()[1]) / 1024
+        return memory_of(self._process.pid)
 
     def _send(self, message: Mapping[str, Any]) -> None:
         assert self._process.stdin
