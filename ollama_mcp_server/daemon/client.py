@@ -6,18 +6,23 @@ import json
 import logging
 import os
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from ..address import Address
 from ..errors import START_IT, DaemonError, DaemonUnreachable, QueueFull, translated
 from ..settings import bare_environment
+from .connections import Connections
 from .refusals import refused
+from .starting import Starting, Way
 from .wire import Part, encode, is_final
+
+if TYPE_CHECKING:
+    from .hosts.host import Host
 
 with bare_environment():
     import ollama
@@ -43,6 +48,9 @@ class Client(ollama.AsyncClient):
     taken for one, and no redirect is followed (a key must not travel on).
     """
 
+    #: The hosts behind it, where there are several (`hosts.hosts`).
+    hosts: "Sequence[Host]" = ()
+
     def __init__(
         self,
         address: Address,
@@ -51,6 +59,7 @@ class Client(ollama.AsyncClient):
         proxy: str | None = None,
         ca_file: Path | None = None,
         unreachable: str = START_IT,
+        starting: Starting | None = None,
     ) -> None:
         """Make a client for `address`.
 
@@ -60,12 +69,15 @@ class Client(ollama.AsyncClient):
             proxy: on the way to an address that is not loopback.
             ca_file: PEM file of the authority that signed the certificate.
             unreachable: what to do when nothing answers there.
+            starting: what starts the daemon there, if something may; only for loopback.
         """
         self.address = address
         self._unreachable = unreachable
         if not address.is_loopback:
             self._unreachable += "; a proxy (OLLAMA_MCP_PROXY, HTTPS_PROXY) may stand between"
         with way_to(address, proxy, ca_file) as way:
+            if starting is not None:
+                way["transport"] = Way(starting, way["transport"])
             super().__init__(address.url, headers=dict(headers), **way)
         if "authorization" not in headers:
             # Its constructor takes OLLAMA_API_KEY from the environment for every host.
@@ -178,12 +190,14 @@ def way_to(address: Address, proxy: str | None, ca_file: Path | None) -> Iterato
         DaemonUnreachable: a SOCKS proxy of the environment stands between, and httpx has no
             package for it.
     """
+    verify = tls_context(address, ca_file)
     try:
         yield {
             "auth": address.credentials,
             "proxy": None if address.is_loopback else proxy,
             "trust_env": not address.is_loopback,
-            "verify": tls_context(address, ca_file),
+            "verify": verify,
+            "transport": Connections(verify) if address.is_loopback else None,
             "follow_redirects": False,
             "timeout": httpx.Timeout(None, connect=CONNECT_TIMEOUT),
             "limits": httpx.Limits(max_connections=None, max_keepalive_connections=20),

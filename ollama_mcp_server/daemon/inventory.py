@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DaemonError
+from .hosts.survey import survey
 from .results import ModelList, Running
 from .wire import Part
 
@@ -27,7 +28,8 @@ def model_list(rows: Sequence[Part], total: int, next_offset: int | None = None)
 
 
 async def running(client: Client, catalog: Catalog) -> Running:
-    """Return what is loaded, and which daemon this is."""
+    """Return what is loaded, and which daemon this is; of several, what each is at in `hosts`."""
+    hosts = await survey(client.hosts) if client.hosts else None
     version, rows, cloud = await asyncio.gather(
         client.request("GET", "/api/version"), catalog.running(), _cloud_status(client)
     )
@@ -37,6 +39,7 @@ async def running(client: Client, catalog: Catalog) -> Running:
             "version": version.get("version", ""),
             "host": client.address.url,
             "cloud": cloud,
+            **({"hosts": hosts} if hosts else {}),
         }
     )
 
@@ -82,6 +85,8 @@ def line_of(row: Part) -> str:
         details.get("parameter_size"),
         f"context {details['context_length']}" if details.get("context_length") else "",
         f"remote at {row['remote_host']}: leaves this machine" if row.get("remote_host") else "",
+        f"on {' and '.join(row['hosts'])}" if row.get("hosts") else "",
+        "not the same on all" if row.get("digests") else "",
     ]
     able = ", ".join(row.get("capabilities") or ()) or "capabilities unknown"
     return f"{able} ({', '.join(part for part in parts if part)})"

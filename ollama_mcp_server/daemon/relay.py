@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 import httpx
@@ -46,6 +47,8 @@ UNTOLD = frozenset(
         b"upgrade",
     )
 )
+#: The URL of a text; httpx takes 0.03 ms to read one.
+_url = lru_cache(maxsize=64)(httpx.URL)
 #: Headers that httpx has by itself, which say nothing of ours.
 _LIBRARYS = ("accept", "accept-encoding", "connection", "content-type", "user-agent")
 
@@ -80,6 +83,12 @@ async def passed_on(
         DaemonUnreachable: nothing answers.
         DaemonError: the connection broke.
     """
+    if client.hosts:
+        from .hosts.passing import passed_on_to_best
+
+        async with passed_on_to_best(client, method, target, headers, content) as reply:
+            yield reply
+        return
     http = client._client
     own = httpx.Headers([(k, v) for k, v in http.headers.multi_items() if k not in _LIBRARYS])
     framed = b"" if isinstance(content, bytes) else b"content-length"
@@ -90,7 +99,7 @@ async def passed_on(
     ]
     request = httpx.Request(
         method,
-        client.address.url + target,
+        _url(client.address.url + target),
         headers=[*told, *own.raw],
         content=content or None,
     )

@@ -73,6 +73,10 @@ class End:
 
 def watch(client: Client, begin: Begin) -> None:
     """Have `begin` told of every request to a model that the client sends from now on."""
+    for host in client.hosts:
+        watch(host.client, begin)
+    if client.hosts:
+        return
     http: httpx.AsyncClient = client._client
     send = http.send
 
