@@ -15,7 +15,7 @@ NOBODY, HOLDER = "anonymous", "token"
 
 @dataclass(frozen=True)
 class Caller:
-    """Who calls: a key's owner, the holder of the one token, or anybody where none is needed."""
+    """Who calls: the owner of a key or token, its only holder, or anybody where none is needed."""
 
     name: str
     scopes: frozenset[Scope]
@@ -27,8 +27,10 @@ class Caller:
     concurrency: int | None = None
 
     def may(self, need: Need) -> bool:
-        """Return whether the caller has what is needed."""
-        return need in ("open", "any") or bool({"admin", need} & self.scopes)
+        """Return whether the caller has what is needed; `any` is any scope at all."""
+        if need == "any":
+            return bool(self.scopes)
+        return need == "open" or bool({"admin", need} & self.scopes)
 
     def check(self, need: Need) -> None:
         """Let a caller pass who has what is needed.

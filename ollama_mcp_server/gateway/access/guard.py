@@ -1,23 +1,28 @@
-"""Who may come in: Host and Origin, then the key, then the scope. Before every route."""
+"""Who may come in: Host and Origin, then the key or token, then the scope. Before every route."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable
 from contextvars import ContextVar
 from fnmatch import translate
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from fastmcp.server.http import HostOriginGuardMiddleware
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 from starlette.middleware.cors import CORSMiddleware
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ...errors import OllamaMCPError, PermissionDenied, Unauthorized
 from ...settings import Settings
 from ..errors import refusal
-from .caller import ANONYMOUS, Caller
+from .caller import ANONYMOUS, THE_HOLDER, Caller
+from .door import Door
 from .keys import Keys
 from .scopes import scope_of
+
+if TYPE_CHECKING:
+    from .tokens import Tokens
 
 #: Who calls, for what runs within a request; also in `scope["state"]["caller"]`.
 CALLER: ContextVar[Caller | None] = ContextVar("caller", default=None)
@@ -30,7 +35,7 @@ METHODS = ("GET", "HEAD", "POST", "DELETE")
 
 def guarded(app: ASGIApp, settings: Settings, keys: Keys) -> ASGIApp:
     """Return an app behind all that is checked before it: nothing is reached but through here."""
-    app = Guard(app, keys, settings.path)
+    app = Guard(app, keys, settings.path, _tokens(settings))
     if settings.allowed_origins:
         app = CORSMiddleware(
             app,
@@ -39,65 +44,30 @@ def guarded(app: ASGIApp, settings: Settings, keys: Keys) -> ASGIApp:
             allow_headers=["*"],
             expose_headers=EXPOSED,
         )
-    return Door(app, settings.allowed_hosts, settings.allowed_origins)
+    hosts = list(settings.allowed_hosts)
+    if settings.public_url and (public := urlsplit(settings.public_url).hostname):
+        hosts.append(public)
+    return Door(app, hosts, settings.allowed_origins)
 
 
-class Door:
-    """ASGI middleware: the Host must be ours, and an Origin ours, a loopback page's or a named one.
+def _tokens(settings: Settings) -> Tokens | None:
+    if settings.jwt_issuer is None:
+        return None
+    from .tokens import Tokens  # which imports what checks signatures
 
-    FastMCP's rules, for every route and in the route's dialect. They hold whatever the method and
-    the content type are: a page can send text/plain anywhere without asking first.
-    """
-
-    def __init__(self, app: ASGIApp, hosts: Sequence[str], origins: Sequence[str]) -> None:
-        self.app = app
-        self._hosts = tuple(hosts)
-        self._origins = tuple(origins)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass an allowed request on; answer 421 or 403 to any other."""
-        if scope["type"] != "http" or (status := await self._status(scope, receive)) is None:
-            await self.app(scope, receive, send)
-            return
-        if status == 421:
-            error = PermissionDenied(
-                "this server does not go by the name that the Host header gives",
-                "Add the name to OLLAMA_MCP_ALLOWED_HOSTS",
-            )
-        else:
-            error = PermissionDenied(
-                "pages of this origin may not call this server",
-                "Add the origin to OLLAMA_MCP_ALLOWED_ORIGINS",
-            )
-        response = refusal(error, scope["path"])
-        response.status_code = status
-        await response(scope, receive, send)
-
-    async def _status(self, scope: Scope, receive: Receive) -> int | None:
-        """Return the status by which FastMCP refuses a request; None if it does not."""
-        statuses: list[int] = []
-
-        async def passed(scope: Scope, receive: Receive, send: Send) -> None:
-            pass
-
-        async def refused(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                statuses.append(message["status"])
-
-        judge = HostOriginGuardMiddleware(passed, self._hosts, self._origins, mode="strict")
-        await judge(scope, receive, refused)
-        return statuses[0] if statuses else None
+    return Tokens(settings)
 
 
 class Guard:
     """ASGI middleware: who calls, and whether the route is for them.
 
-    FastMCP's own `auth=` leaves custom routes open, so the guard stands before all of them. The
-    caller is also the SDK's authenticated user, which binds an MCP session to who began it.
+    FastMCP's own `auth=` leaves custom routes open, and knows no keys, so the guard stands before
+    all routes. A caller with a key or a token of an authorization server is also the SDK's
+    authenticated user, which binds an MCP session to who began it.
     """
 
     def __init__(
-        self, app: ASGIApp, keys: Keys, mcp: str = "/mcp", *, elsewhere: Collection[str] = ()
+        self, app: ASGIApp, keys: Keys, mcp: str = "/mcp", tokens: Tokens | None = None
     ) -> None:
         """Guard an app.
 
@@ -105,13 +75,12 @@ class Guard:
             app: what is guarded.
             keys: who may come in.
             mcp: the path of the MCP endpoint.
-            elsewhere: paths whose callers are checked by what stands there, such as an OAuth
-                provider of FastMCP's.
+            tokens: those of an authorization server, which open too.
         """
         self.app = app
         self._keys = keys
         self._mcp = mcp
-        self._elsewhere = frozenset(elsewhere)
+        self._tokens = tokens
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass an allowed request on, its caller in its state; answer 401 or 403 to any other."""
@@ -121,40 +90,54 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        tokens = tokens_of(scope["headers"])
-        caller = self._caller(tokens)
-        path: str = scope["path"]
-        need = "open" if path in self._elsewhere else scope_of(scope["method"], path, self._mcp)
+        shown, path = tokens_of(scope["headers"]), str(scope["path"])
+        caller, token = await self._caller(shown)
+        need = scope_of(scope["method"], path, self._mcp)
         if caller is None and need != "open":
-            await refusal(
-                unauthorized(known=bool(tokens)),
-                path,
-                WWW_Authenticate=REALM + (', error="invalid_token"' if tokens else ""),
-            )(scope, receive, send)
+            error = unauthorized(known=bool(shown))
+            challenge = self._challenge(path, "invalid_token" if shown else "")
+            await refusal(error, path, WWW_Authenticate=challenge)(scope, receive, send)
             return
         if caller is not None and not caller.may(need):
-            await refusal(
-                lacking(caller, need, path),
-                path,
-                WWW_Authenticate=f'{REALM}, error="insufficient_scope", scope="{need}"',
-            )(scope, receive, send)
+            error = lacking(caller, need, path)
+            challenge = self._challenge(path, "insufficient_scope", need)
+            await refusal(error, path, WWW_Authenticate=challenge)(scope, receive, send)
             return
         scope.setdefault("state", {})["caller"] = caller
-        if caller is not None:
-            scope["user"] = AuthenticatedUser(
-                AccessToken(token="", client_id=caller.name, scopes=sorted(caller.scopes))
-            )
+        if caller not in (None, ANONYMOUS, THE_HOLDER):
+            scope["user"] = AuthenticatedUser(token)
         before = CALLER.set(caller)
         try:
             await self.app(scope, receive, send)
         finally:
             CALLER.reset(before)
 
-    def _caller(self, tokens: Iterable[bytes]) -> Caller | None:
-        for token in tokens:
+    async def _caller(self, shown: Iterable[bytes]) -> tuple[Caller | None, AccessToken]:
+        """Return who shows these, and what the SDK is told of it."""
+        for token in shown:
             if caller := self._keys.find(token):
-                return caller
-        return None if self._keys.required else ANONYMOUS
+                return caller, access(caller)
+            if self._tokens and (found := await self._tokens.find(token)):
+                return found
+        if self._keys.required or self._tokens:
+            return None, access(ANONYMOUS)
+        return ANONYMOUS, access(ANONYMOUS)
+
+    def _challenge(self, path: str, error: str, need: str = "any") -> str:
+        """Return what a client is told that is not let in: why, and where to get a token."""
+        parts = [REALM]
+        if error:
+            parts.append(f'error="{error}"')
+        if self._tokens and path == self._mcp:
+            parts += [f'scope="{self._tokens.wanted}"', self._tokens.metadata]
+        elif error == "insufficient_scope":
+            parts.append(f'scope="{need}"')
+        return ", ".join(parts)
+
+
+def access(caller: Caller) -> AccessToken:
+    """Return a caller as the SDK knows one; not the key itself, which nobody needs to have."""
+    return AccessToken(token="", client_id=caller.name, scopes=sorted(caller.scopes))
 
 
 def tokens_of(headers: Iterable[tuple[bytes, bytes]]) -> list[bytes]:

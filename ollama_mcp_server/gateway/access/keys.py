@@ -51,7 +51,7 @@ class Keys:
 
     def _look(self) -> None:
         """Learn the file's keys if it has changed."""
-        if self._file is None or (looks := _looks(self._file)) == self._seen:
+        if self._file is None or (looks := looks_of(self._file)) == self._seen:
             return
         self._seen = looks  # first, so that a file that changes meanwhile is read again
         self.required = True
@@ -84,7 +84,7 @@ def where(settings: Settings) -> Path | None:
     return file if file.is_absolute() else None
 
 
-def _looks(file: Path) -> tuple[int, ...] | None:
+def looks_of(file: Path) -> tuple[int, ...] | None:
     """Return what changes when a file does; None if it is not there."""
     try:
         found = file.stat()

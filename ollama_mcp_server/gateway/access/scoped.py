@@ -10,7 +10,7 @@ import mcp_types
 from fastmcp.exceptions import NotFoundError
 from fastmcp.prompts import Prompt, PromptResult
 from fastmcp.resources import Resource, ResourceResult, ResourceTemplate
-from fastmcp.server.dependencies import get_access_token, get_http_request
+from fastmcp.server.dependencies import get_http_request
 from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
 from fastmcp.tools import Tool, ToolResult
 
@@ -21,7 +21,7 @@ from ...tools._reading import from_json
 from ..traffic.limits import Limits
 from .caller import Caller
 from .guard import CALLER
-from .scopes import PROMPTS, SCOPES, scope_of_resource, scope_of_tool
+from .scopes import PROMPTS, scope_of_resource, scope_of_tool
 
 #: Arguments that name models.
 MODELS = ("model", "from", "source", "destination")
@@ -37,7 +37,7 @@ class Scoped(Middleware):
     def __init__(self, settings: Settings, limits: Limits | None = None) -> None:
         """Hold callers to what they may; with `limits`, their calls wait in the same line."""
         self._settings = settings
-        self._limits = limits
+        self.limits = limits
 
     async def on_call_tool(
         self, context: Call, call_next: CallNext[mcp_types.CallToolRequestParams, ToolResult]
@@ -51,8 +51,8 @@ class Scoped(Middleware):
         model = permitted(caller, tool, arguments, self._settings)
         async with AsyncExitStack() as stack:
             place = None
-            if self._limits is not None and asks_a_model(tool):
-                place = await stack.enter_async_context(self._limits.place(caller, model))
+            if self.limits is not None and asks_a_model(tool):
+                place = await stack.enter_async_context(self.limits.place(caller, model))
             result = await call_next(context)
             if place is not None:
                 place.count(tokens_in(result))
@@ -166,9 +166,6 @@ def who() -> Caller:
         caller = CALLER.get()
     if isinstance(caller, Caller):
         return caller
-    if (token := get_access_token()) is not None:  # an OAuth provider knows
-        scopes = frozenset(scope for scope in SCOPES if scope in token.scopes)
-        return Caller(f"oauth:{token.subject or token.client_id}", scopes)
     raise PermissionDenied("nobody knows who calls", "Send a key")
 
 

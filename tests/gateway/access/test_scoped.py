@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -15,14 +16,12 @@ from fastmcp.exceptions import McpError
 
 from ollama_mcp_server.app import App
 from ollama_mcp_server.errors import PermissionDenied
-from ollama_mcp_server.gateway.access.guard import guarded
 from ollama_mcp_server.gateway.access.keyfile import make
-from ollama_mcp_server.gateway.access.keys import Keys
 from ollama_mcp_server.gateway.access.scoped import Scoped, defines_servers, who
 from ollama_mcp_server.gateway.traffic.limits import Limits
 from ollama_mcp_server.server import build_server
 from ollama_mcp_server.settings import Settings
-from ollama_mcp_server.transport import build_web
+from ollama_mcp_server.transport.web import build_web
 from tests.conftest import CHAT, HELLO, THINKER
 from tests.fake_ollama import FakeOllama
 
@@ -59,13 +58,14 @@ class House:
 
 @asynccontextmanager
 async def house_of(daemon: FakeOllama, **settings: Any) -> AsyncIterator[House]:
-    app = App(Settings(ollama_host=daemon.url, toolsets="all", **settings))
-    limits = Limits(4, 64)
+    keys = json.dumps([key.model_dump(mode="json") for _, key in KEYS.values()])
+    app = App(Settings(ollama_host=daemon.url, toolsets="all", keys=keys, **settings))
     server = build_server(app)
-    server.add_middleware(Scoped(app.settings, limits))
     web = build_web(server, app)
+    (scoped,) = [one for one in server.middleware if isinstance(one, Scoped)]
+    assert scoped.limits is not None
     async with web.router.lifespan_context(web):
-        yield House(guarded(web, app.settings, Keys([key for _, key in KEYS.values()])), limits)
+        yield House(web, scoped.limits)
 
 
 @pytest.fixture
