@@ -4,7 +4,7 @@ VENV   := .venv
 RUN    := $(VENV)/bin/python
 BED    := $(RUN) -m scripts.testbed run --
 
-.PHONY: help setup demo test check lint types docs docs-check site picture schemas bench clean
+.PHONY: help setup demo test check lint types docs docs-check site picture schemas bench bundle deploy-check clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -25,9 +25,9 @@ demo: setup ## let a real local model answer through a real MCP client
 test: setup ## run every test, those against a real Ollama included
 ifdef ARGS
 	@$(BED) $(RUN) -m pytest $(ARGS)
-else # the real daemon's models want the processor for themselves
+else # two processes, each with a daemon of its own
 	@$(RUN) -m pytest -m "not live" --ignore tests/clients -n 2
-	@$(BED) $(RUN) -m pytest tests/live tests/clients
+	@$(BED) $(RUN) -m pytest tests/live tests/clients -n 2 --dist loadfile
 endif
 
 check: lint types docs-check ## all that needs no daemon and no test
@@ -59,8 +59,14 @@ picture: setup ## draw the README's picture anew, from a real run
 schemas: setup ## accept the tools' schemas as they are now; review the diff
 	@UPDATE_SCHEMAS=1 $(RUN) -m pytest -q tests/test_schemas.py tests/prompts tests/resources
 
-bench: setup ## measure, as ratios in one run
+bench: setup ## measure, as ratios in one run; ARGS=gateway or ARGS=batch for those
 	@$(BED) $(RUN) -m bench $(ARGS)
+
+bundle: setup ## pack the MCP bundle for Claude Desktop into dist/
+	@$(RUN) -m scripts.deploy.bundle
+
+deploy-check: setup ## check what is deployed and published by the tools that will read it
+	@$(RUN) -m scripts.deploy $(ARGS)
 
 clean: ## remove what `make setup` made
 	@rm -rf $(VENV)

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from .address import parse_address
 from .delegation.jobs import current
+from .errors import START_IT
 from .progress import Look, Progress, Report
 from .settings import Settings, environment, state_folder
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from .delegation.inputs.roots import Roots
     from .delegation.jobs import Jobs
     from .delegation.memory.conversations import Conversations
-    from .delegation.search.ranking import Vectors
+    from .delegation.search.vectors import Vectors
     from .delegation.upstream import Upstream
 
 #: Under this key the server's lifespan context holds the App.
@@ -53,7 +54,11 @@ class App:
     @cached_property
     def client(self) -> Client:
         """The daemon's client, one for the process; no key goes to a loopback daemon."""
+        if self.settings.hosts:
+            return self._several()
         from .daemon.client import Client
+        from .daemon.installed import in_container, reason_not_to_start
+        from .daemon.starting import Starting
 
         settings = self.settings
         headers = {
@@ -61,7 +66,43 @@ class App:
         }
         if settings.api_key and not settings.address.is_loopback:
             headers.setdefault("authorization", bearer(settings.api_key))
-        return Client(settings.address, headers, proxy=settings.proxy, ca_file=settings.ca_file)
+        address, around, folder = settings.address, environment(), state_folder() / "daemon"
+        contained = in_container(around)
+        why_not = reason_not_to_start(settings.start_daemon, address, contained=contained)
+        may_start = not why_not and folder.is_absolute()
+        return Client(
+            address,
+            headers,
+            proxy=settings.proxy,
+            ca_file=settings.ca_file,
+            unreachable=why_not or START_IT,
+            starting=Starting(address.url, around, folder) if may_start else None,
+        )
+
+    def _several(self) -> Client:
+        """Return the client of several hosts; each has its own headers beside those of all."""
+        from .daemon.client import Client
+        from .daemon.hosts.host import Host
+        from .daemon.hosts.hosts import Hosts
+
+        settings, hosts = self.settings, []
+        for name, told in settings.hosts.items():
+            address = parse_address(told.url)
+            headers = {
+                key.lower(): value.get_secret_value()
+                for key, value in (*settings.headers.items(), *told.headers.items())
+            }
+            if settings.api_key and not address.is_loopback:
+                headers.setdefault("authorization", bearer(settings.api_key))
+            client = Client(
+                address,
+                headers,
+                proxy=settings.proxy,
+                ca_file=settings.ca_file,
+                unreachable=f"Start Ollama on the host {name}, or mend its URL in OLLAMA_MCP_HOSTS",
+            )
+            hosts.append(Host(name, client, told.limit))
+        return Hosts(hosts)
 
     @cached_property
     def cloud(self) -> Client:
@@ -79,6 +120,12 @@ class App:
     @cached_property
     def catalog(self) -> Catalog:
         """The daemon's models."""
+        if self.settings.hosts:
+            from .daemon.hosts.directory import Directory
+            from .daemon.hosts.hosts import Hosts
+
+            assert isinstance(self.client, Hosts)  # noqa: S101 - for the type checker
+            return Directory(self.client)
         from .daemon.catalog import Catalog
 
         return Catalog(self.client)
@@ -107,7 +154,7 @@ class App:
     @cached_property
     def vectors(self) -> Vectors:
         """Vectors of passages that were embedded before."""
-        from .delegation.search.ranking import Vectors
+        from .delegation.search.vectors import Vectors
 
         return Vectors()
 
@@ -122,7 +169,7 @@ class App:
     def conversations(self) -> Conversations:
         """The conversations that callers left in our keeping."""
         from .delegation.memory.conversations import Conversations
-        from .delegation.memory.state import open_store
+        from .delegation.memory.stores import open_store
 
         return Conversations(open_store(self.settings.state_url, state_folder()))
 

@@ -16,6 +16,7 @@ from . import __version__
 from .flags import COMMANDS, add_flags, fail, read_settings, settings_of
 
 if TYPE_CHECKING:
+    from socket import socket
     from types import FrameType
 
     from .settings import Settings
@@ -105,9 +106,7 @@ def end_at_signals() -> None:
 
 
 def has_keys(settings: Settings) -> bool:
-    """Return whether the gateway is on, and asks for keys; what is wrong with them is said."""
-    if not settings.gateway:
-        return False
+    """Return whether HTTP asks for keys; what is wrong with them is said."""
     from .errors import OllamaMCPError
     from .gateway.access.keys import read_keys
 
@@ -119,25 +118,45 @@ def has_keys(settings: Settings) -> bool:
 
 def serve(settings: Settings) -> None:
     """Serve until stdin closes, or a signal comes."""
-    from .auth import refusal_to_bind
+    if settings.transport == "http":
+        from .auth import refusal_to_bind
 
-    if settings.transport == "http" and (refusal := refusal_to_bind(settings, has_keys(settings))):
-        fail(refusal)
-    if settings.transport == "stdio" and sys.stdin.isatty():
+        if refusal := refusal_to_bind(settings, has_keys(settings)):
+            fail(refusal)
+        if settings.workers > 1:
+            from .transport.workers import serve_together
+
+            raise SystemExit(serve_together(settings, work))
+    elif sys.stdin.isatty():
         print(AT_A_TERMINAL.format(version=__version__), file=sys.stderr)
-    from . import transport
+    serve_here(settings)
+
+
+def work(settings: Settings, listener: socket) -> None:
+    """Serve as one process of several, in one that was started for it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal tells all; who started us decides
+    gc.disable()
+    prepare(settings)
+    serve_here(settings, listener)
+
+
+def serve_here(settings: Settings, listener: socket | None = None) -> None:
+    """Serve in this process."""
     from .app import App
     from .server import build_server
+    from .transport.stdio import serve_stdio, stdout_spared
 
     app = App(settings)
     try:
-        with transport.stdout_spared():
+        with stdout_spared():
             server = build_server(app)
     except ValueError as error:
         fail(str(error))
     gc.freeze()
     gc.enable()
     if settings.transport == "stdio":
-        transport.serve_stdio(server)
-    else:
-        transport.serve_http(server, app)
+        serve_stdio(server)
+        return
+    from .transport.serving import serve_http
+
+    serve_http(server, app, listener)

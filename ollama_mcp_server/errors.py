@@ -16,6 +16,7 @@
     ├── RegistryError         registry_error       502
     ├── ToolFailed            tool_failed          502
     ├── DaemonUnreachable     daemon_unreachable   503
+    ├── ServerDown            server_down          503
     ├── QueueFull             queue_full           503
     └── TimedOut              timeout              504
 
@@ -122,6 +123,10 @@ class ToolFailed(OllamaMCPError):  # noqa: D101
 
 class DaemonUnreachable(OllamaMCPError):  # noqa: D101
     code, status, retryable = "daemon_unreachable", 503, True
+
+
+class ServerDown(OllamaMCPError):  # noqa: D101
+    code, status, retryable = "server_down", 503, True
 
 
 class QueueFull(OllamaMCPError):  # noqa: D101

@@ -20,8 +20,10 @@ starts it and speaks to it over stdin and stdout; with --transport http it serve
 COMMANDS = {
     "run": "ask a local model, or talk with it; it may use other MCP servers' tools",
     "servers": "show the MCP servers that models may use, and their tools",
-    "keys": "make, list and remove the keys with which applications call the gateway",
-    "doctor": "show what works, and whether a model is any good at tools",
+    "install": "enter the server in an MCP client's own file, and see that it answers there",
+    "uninstall": "take it out of an MCP client's file again",
+    "keys": "make, list and remove the keys with which clients call it over HTTP",
+    "doctor": "show what works here, and what mends the rest",
 }
 
 
@@ -29,7 +31,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser: a flag for each setting that is no secret, with its own description."""
     from .settings import Settings
 
-    listed = "\n".join(f"  {name:<9}{told}" for name, told in COMMANDS.items())
+    listed = "\n".join(f"  {name:<11}{told}" for name, told in COMMANDS.items())
     made = argparse.ArgumentParser(
         prog="ollama-mcp-server",
         usage="%(prog)s [option …]\n       %(prog)s COMMAND …",
@@ -38,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
         epilog="Each option can also be set by the variable behind it, or in\n"
         "~/.config/ollama-mcp-server/config.toml. Secrets only there: OLLAMA_API_KEY,\n"
         "OLLAMA_MCP_AUTH_TOKEN, OLLAMA_MCP_HEADERS, OLLAMA_MCP_STATE_URL, OLLAMA_MCP_SERVERS,\n"
-        "OLLAMA_MCP_OPENAI_API_KEY.",
+        "OLLAMA_MCP_OPENAI_API_KEY, OLLAMA_MCP_KEYS.",
     )
     made.add_argument("--version", action="version", version=f"ollama-mcp-server {__version__}")
     add_flags(made, Settings.model_fields)
@@ -81,6 +83,8 @@ def settings_of(arguments: argparse.Namespace, names: Iterable[str]) -> Settings
     from .settings import Settings, variable
 
     given = {name: getattr(arguments, name) for name in names}
+    if given.get("ollama_host") and not given.get("hosts"):
+        given["hosts"] = "{}"  # the flag holds, also over hosts of the environment or the file
     try:
         return Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:

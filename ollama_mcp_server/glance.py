@@ -3,6 +3,7 @@
 import anyio
 
 from .app import App
+from .daemon.installed import only_looking
 from .daemon.wire import Part
 from .errors import OllamaMCPError, TimedOut
 
@@ -16,7 +17,7 @@ async def look(app: App, *, fresh: bool = False) -> list[Part]:
     Raises:
         OllamaMCPError: the daemon does not tell, or not within PATIENCE.
     """
-    with anyio.move_on_after(PATIENCE):
+    with anyio.move_on_after(PATIENCE), only_looking():
         if fresh:
             app.catalog.forget()
         return await app.catalog.installed()

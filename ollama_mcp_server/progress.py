@@ -9,6 +9,7 @@ a beat that has nothing new adds a thousandth.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from types import TracebackType
 
 import anyio
@@ -43,6 +44,7 @@ class Progress:
         self._changed = asyncio.Event()
         self._pause = FIRST_LOOK
         self._task: asyncio.Task[None] | None = None
+        self._around: Progress | None = None
 
     def update(self, message: str, value: float = 0.0, total: float | None = None) -> None:
         """Say how far the work is; costs nothing where nobody listens."""
@@ -83,6 +85,8 @@ class Progress:
             self._task.cancel()
 
     async def __aenter__(self) -> "Progress":
+        self._around = current.get()
+        current.set(self)
         self.attach(self._report)
         return self
 
@@ -92,6 +96,7 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        current.set(self._around)
         if self._task is None or self._report is None:
             return
         report, task = self._report, self._task
@@ -105,6 +110,7 @@ class Progress:
             await self._send(report)  # the last state, so that even a short call has one
 
     async def _run(self, report: Report) -> None:
+        current.set(None)  # what is looked at here is not what the call waits for
         while True:
             pause, self._pause = self._pause, BEAT
             # not asyncio.wait_for, which before Python 3.12 can swallow a cancellation
@@ -135,3 +141,7 @@ class Progress:
             self._notes.extendleft(reversed(notes))
             self._changed.set()  # it may not have been told; the end tells it then
             raise
+
+
+#: The progress of the call that the code belongs to, for what has no other way to tell it.
+current: ContextVar[Progress | None] = ContextVar("progress", default=None)

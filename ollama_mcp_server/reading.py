@@ -17,6 +17,7 @@ from mcp import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from .app import App
+from .daemon.installed import only_looking
 from .errors import InvalidArgument, ModelNotFound, NotFound, OllamaMCPError
 from .glance import PATIENCE
 from .resources import batches, conversations, models
@@ -46,7 +47,7 @@ async def instances(ctx: Context) -> list[Resource]:
 
 
 async def _listed(source: Source, ctx: Context) -> list[Resource]:
-    with anyio.move_on_after(PATIENCE), suppress(OllamaMCPError):
+    with anyio.move_on_after(PATIENCE), suppress(OllamaMCPError), only_looking():
         return await source(ctx)
     return []
 

@@ -17,6 +17,7 @@ from .completion import complete
 from .discovery import discover
 from .middleware import Arguments, Calls
 from .patience import LongCalls
+from .placement import Placement, takes_host, with_host
 from .reading import Reading
 from .schemas import or_job
 from .settings import Settings, servers_file
@@ -70,12 +71,19 @@ def build_server(app: App) -> FastMCP[Any]:
 
     arguments: dict[str, Arguments] = {}
     long: set[str] = set()
+    hosts, placed = tuple(app.settings.hosts), set[str]()
     server: FastMCP[Any] = FastMCP(
         "ollama-mcp-server",
         INSTRUCTIONS,
         version=__version__,
         lifespan=lifespan,
-        middleware=[subscriptions, Reading(app), LongCalls(app, long), Calls(app, arguments)],
+        middleware=[
+            subscriptions,
+            Reading(app),
+            LongCalls(app, long),
+            Calls(app, arguments),
+            *([Placement(hosts, placed)] if hosts else []),
+        ],
         mask_error_details=True,
         dereference_schemas=False,  # done once, by discover
         on_duplicate="error",
@@ -90,6 +98,9 @@ def build_server(app: App) -> FastMCP[Any]:
             if LONG in component.tags:
                 long.add(component.name)
                 component.output_schema = or_job(component.output_schema or {"type": "object"})
+            if hosts and takes_host(component):
+                placed.add(component.name)
+                component.parameters = with_host(component, hosts)
             schemas[component.name] = component.parameters
             arguments[component.name] = Arguments.of(component)
             server.add_tool(component)

@@ -89,6 +89,16 @@ class Profile(BaseModel):
     keep_alive: str | float | None = None
 
 
+class OllamaHost(BaseModel):
+    """One of several hosts."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: str
+    headers: dict[str, SecretStr] = {}
+    limit: int | None = Field(None, ge=1)
+
+
 class Settings(BaseSettings):
     """What this server can be told, each by a flag, a variable or the file."""
 
@@ -101,6 +111,17 @@ class Settings(BaseSettings):
         "127.0.0.1:11434",
         validation_alias=_env("OLLAMA_HOST", "ollama_host"),
         description="Address of the Ollama daemon, in any spelling that Ollama takes.",
+    )
+    start_daemon: Literal["auto", "always", "never"] = Field(
+        "auto",
+        description="Start the installed Ollama when a call needs it and none answers at a "
+        "loopback OLLAMA_HOST: auto (not in a container), always or never.",
+    )
+    hosts: Annotated[dict[str, OllamaHost], NoDecode] = Field(
+        default_factory=dict,
+        description="Several Ollama hosts, in place of OLLAMA_HOST: "
+        'desk=http://127.0.0.1:11434,gpu=http://gpu:11434, or JSON: {"gpu": {"url": "…", '
+        '"headers": {…}, "limit": 4}}, or [hosts.NAME] in the file. limit: requests at once.',
     )
     api_key: SecretStr | None = Field(
         None,
@@ -234,13 +255,45 @@ class Settings(BaseSettings):
     allowed_origins: Names = Field(
         (), description="Further browser origins that HTTP accepts, separated by commas."
     )
+    public_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^/?#\s]+(/[^?#\s]*)?$",
+        description="Address by which clients reach the HTTP transport, without the path of the "
+        "MCP endpoint, such as https://ai.example.com; its host is accepted too.",
+    )
+    jwt_issuer: str | None = Field(
+        None,
+        pattern=r"^https?://[^?#\s]+$",
+        description="Authorization server whose access tokens (JWTs) open HTTP, as their `iss` "
+        "says it; needs OLLAMA_MCP_JWT_JWKS_URI and OLLAMA_MCP_PUBLIC_URL.",
+    )
+    jwt_jwks_uri: str | None = Field(
+        None, pattern=r"^https?://\S+$", description="Where that server's public keys are."
+    )
+    jwt_audience: Names = Field(
+        (),
+        description="What a token's `aud` must name, one of these, separated by commas (default "
+        "the address of the MCP endpoint).",
+    )
+    jwt_algorithm: Literal[
+        "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"
+    ] = Field("RS256", description="How tokens must be signed.")
+    jwt_required_scopes: Names = Field(
+        (), description="Scopes that a token must have to come in, separated by commas."
+    )
+    workers: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Processes that serve HTTP on the one port; more than one keep no sessions.",
+    )
     gateway: bool = Field(
         False,
         description="With --transport http: also serve OpenAI's, Anthropic's and Ollama's own "
         "APIs, with tools, to applications that speak no MCP.",
     )
     keys: SecretStr | None = Field(
-        None, description="API keys of the gateway, hashed, as JSON; overrides the file of keys."
+        None, description="API keys for HTTP, hashed, as JSON; overrides the file of keys."
     )
     keys_file: Path | None = Field(
         None,
@@ -255,6 +308,11 @@ class Settings(BaseSettings):
     )
     shutdown_seconds: float = Field(
         10, ge=0, le=3600, description="How long HTTP lets running answers end at a signal."
+    )
+    log_prompts: bool = Field(
+        False,
+        description="With the gateway: log what is asked and answered, whole, for anybody who "
+        "reads the log; keys and tokens are left out.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "warning",
@@ -280,7 +338,14 @@ class Settings(BaseSettings):
         except (OSError, ValueError) as error:
             raise ValueError(f"{file}: {error}") from error
 
-    @field_validator("toolsets", "allowed_hosts", "allowed_origins", mode="before")
+    @field_validator(
+        "toolsets",
+        "allowed_hosts",
+        "allowed_origins",
+        "jwt_audience",
+        "jwt_required_scopes",
+        mode="before",
+    )
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
@@ -314,6 +379,24 @@ class Settings(BaseSettings):
     def _object(cls, value: Any) -> Any:
         return _from_json(value)
 
+    @field_validator("public_url", mode="after")
+    @classmethod
+    def _bare(cls, value: str | None) -> str | None:
+        return value.rstrip("/") if value else None
+
+    @field_validator("hosts", mode="before")
+    @classmethod
+    def _hosts(cls, value: Any) -> Any:
+        if isinstance(value, str) and not value.lstrip().startswith("{"):
+            pairs = [part.partition("=") for part in value.split(",") if part.strip()]
+            if not all(name.strip() and url.strip() for name, _, url in pairs):
+                raise ValueError("must be name=URL pairs, such as desk=127.0.0.1,gpu=http://gpu")
+            value = {name.strip(): url.strip() for name, _, url in pairs}
+        told = _from_json(value)
+        if not isinstance(told, dict):
+            raise ValueError('must be a JSON object, such as {"gpu": {"url": "http://gpu"}}')
+        return {name: {"url": v} if isinstance(v, str) else v for name, v in told.items()}
+
     @field_validator("log_level", mode="before")
     @classmethod
     def _lower(cls, value: Any) -> Any:
@@ -325,6 +408,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _check(self) -> "Settings":
         # What is wrong is said at start, and not at the first call.
+        self._check_hosts()
         _ = self.address
         parse_address(self.cloud_url, "OLLAMA_CLOUD_BASE_URL")
         if self.proxy and not re.match(r"https?://[^/]", self.proxy):
@@ -333,6 +417,10 @@ class Settings(BaseSettings):
             raise ValueError(f"OLLAMA_MCP_CA_FILE: there is no file {self.ca_file}")
         if self.openai_base_url:
             parse_endpoint(self.openai_base_url)
+        if self.jwt_issuer and not (self.jwt_jwks_uri and self.public_url):
+            raise ValueError(
+                "OLLAMA_MCP_JWT_ISSUER needs OLLAMA_MCP_JWT_JWKS_URI and OLLAMA_MCP_PUBLIC_URL too"
+            )
         url = self.state_url.get_secret_value() if self.state_url else "memory"
         if not re.match(r"(memory|disk|file:///.+|(redis|valkey)s?://.+)$", url):
             raise ValueError(
@@ -348,10 +436,23 @@ class Settings(BaseSettings):
             )
         return self
 
+    def _check_hosts(self) -> None:
+        addresses: dict[str, str] = {}
+        for name, host in self.hosts.items():
+            if not re.fullmatch(r"[\w.-]{1,40}", name):
+                raise ValueError(
+                    f"OLLAMA_MCP_HOSTS: {name[:40]!r} is no name: letters, digits, ._-"
+                )
+            url = parse_address(host.url, f"OLLAMA_MCP_HOSTS, {name}").url
+            if url in addresses:
+                raise ValueError(f"OLLAMA_MCP_HOSTS: {addresses[url]} and {name} are the same host")
+            addresses[url] = name
+
     @property
     def address(self) -> Address:
-        """The daemon's address, parsed."""
-        return parse_address(self.ollama_host)
+        """The daemon's address, parsed; of several hosts the first one's."""
+        first = next(iter(self.hosts.values()), None)
+        return parse_address(first.url if first else self.ollama_host)
 
 
 def _from_json(value: Any) -> Any:

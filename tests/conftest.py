@@ -57,6 +57,7 @@ def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> 
         if name.startswith(("OLLAMA_MCP_", "OLLAMA_HOST", "OLLAMA_API_KEY", "OLLAMA_CLOUD")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("OLLAMA_MCP_START_DAEMON", "never")  # a daemon that is away is to stay away
 
 
 MakeApp = Callable[..., App]

@@ -350,6 +350,8 @@ OLLAMA_HOST={host}
 WATCH = """
 import sys
 def watch(event, arguments):
+    if event == "socket.bind" and arguments[1][1] == 0:
+        return  # a library looks whether there is IPv6
     if event in ("socket.connect", "socket.getaddrinfo", "socket.bind"):
         print("NETWORK", event, arguments, file=sys.stderr, flush=True)
 sys.addaudithook(watch)

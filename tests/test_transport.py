@@ -20,6 +20,7 @@ from fastmcp import Client as FastClient
 
 from ollama_mcp_server import progress as progress_module
 from ollama_mcp_server.app import App
+from ollama_mcp_server.daemon.connections import Connections
 from ollama_mcp_server.progress import Progress
 from ollama_mcp_server.server import build_server
 from ollama_mcp_server.settings import Settings
@@ -460,8 +461,9 @@ async def test_thirty_cancellations_leave_no_task_and_no_connection(
         daemon.release("/api/chat")
         await client.call_tool("ollama_chat", chat())
         assert len(asyncio.all_tasks()) <= before
-        pool = app.client._client._transport._pool
-        assert len(pool.connections) == 1
+        connections = app.client._client._transport
+        assert isinstance(connections, Connections)
+        assert len(connections) == 1
 
 
 def asked(daemon: FakeOllama, path: str) -> list[Any]:
@@ -499,10 +501,12 @@ def test_progress_tells_that_a_model_loads_and_then_that_it_reads(
     servers: Any, daemon: FakeOllama
 ) -> None:
     peer = servers["stdio", NEW]
-    daemon.hold("/api/chat")
+    for path in ("/api/generate", "/api/chat"):  # the first only loads it, where that is asked
+        daemon.hold(path)
     calls = [peer.start("ollama_chat", chat())]
     calls[0].until(f"loading {CHAT}")
     daemon.library.load(daemon.library.find(CHAT, "", KeyError), {})
+    daemon.release("/api/generate")
     calls.append(peer.start("ollama_chat", chat()))
     calls[1].until(f"reading the prompt with {CHAT}")
     daemon.release("/api/chat")

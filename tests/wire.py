@@ -101,7 +101,13 @@ class Server:
         self.process = subprocess.Popen(
             [*COMMAND, *flags],
             cwd=home,
-            env={**path, "HOME": str(home), "PYTHONPATH": str(ROOT), **variables},
+            env={
+                **path,
+                "HOME": str(home),
+                "PYTHONPATH": str(ROOT),
+                "OLLAMA_MCP_START_DAEMON": "never",
+                **variables,
+            },
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

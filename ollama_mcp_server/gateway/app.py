@@ -26,13 +26,16 @@ from .errors import refusal
 from .gate import Gate
 from .observability import status
 from .observability.metrics import Metrics
+from .observability.prompts import Prompts
 from .observability.requests import Seen
 from .observability.watching import watching
 from .ollama import routes as ollama
 from .openai import routes as openai
 from .plain import ask, tools
+from .remainder import Remainder
 from .traffic.departure import Departure
 from .traffic.limits import Limits
+from .traffic.wanted import Wanted
 
 if TYPE_CHECKING:
     from fastmcp import FastMCP
@@ -62,7 +65,11 @@ def build_gateway(app: App, server: FastMCP[Any], mcp: Starlette) -> ASGIApp:
     gate = Gate(app, Limits(settings.parallel, settings.queue, watch=metrics), metrics, server)
     metrics.follow(app, gate.limits.line)
     server.add_middleware(Scoped(settings, gate.limits))
-    made = build_routes(gate, mcp)
+    made: ASGIApp = build_routes(gate, mcp)
+    if settings.hosts:
+        made = Wanted(made, settings.hosts)
+    if settings.log_prompts:
+        made = Prompts(made)
     kept = guarded(Departure(made, elsewhere=[settings.path]), settings, keys)
     return Seen(kept, metrics, settings.path)
 
@@ -87,9 +94,11 @@ def build_routes(gate: Gate, mcp: Starlette) -> FastAPI:
     made.add_exception_handler(OllamaMCPError, _refused)
     made.add_exception_handler(RequestValidationError, _invalid)
     made.add_exception_handler(HTTPException, _missing)
-    for module in ROUTES:
-        made.include_router(module.router(gate))
-    made.mount("/", mcp)
+    routers = [module.router(gate) for module in ROUTES]
+    for router in routers:
+        made.include_router(router)
+    known = [*made.routes, *(route for router in routers for route in router.routes)]
+    made.mount("/", Remainder(mcp, known))
     return made
 
 

@@ -20,11 +20,22 @@ import sys
 from ollama_mcp_server.app import App
 from ollama_mcp_server.server import build_server
 from ollama_mcp_server.settings import Settings
-from ollama_mcp_server.transport import build_web
+from ollama_mcp_server.transport.web import build_web
 
 app = App(Settings(gateway=sys.argv[1] == "on"))
 build_web(build_server(app), app)
 print(sorted({"fastapi", "httpx", "ollama"} & set(sys.modules)))
+"""
+#: Says what of HTTP was loaded to serve over stdio.
+LOADED_FOR_STDIO = """
+import sys
+from ollama_mcp_server.app import App
+from ollama_mcp_server.server import build_server
+from ollama_mcp_server.settings import Settings
+import ollama_mcp_server.cli, ollama_mcp_server.transport.stdio
+
+build_server(App(Settings()))
+print([name for name in sys.modules if name.startswith("ollama_mcp_server.gateway")])
 """
 
 
@@ -41,6 +52,7 @@ def test_everything_is_at_one_port(server: Http, daemon: FakeOllama) -> None:
     assert json.loads(server.ask("GET", "/ready")[1])["status"] == "ok"
     assert "version" in json.loads(server.ask("GET", "/api/version")[1])
     assert server.ask("GET", "/docs")[0] == 200
+    assert server.ask("GET", "/sse", Accept="text/event-stream")[0] == 404
     assert "paths" in json.loads(server.ask("GET", "/openapi.json")[1])
     for era in (server, HttpClient(server.url, OLD[-1])):
         assert era.call("ollama_list")["structuredContent"]["models"]
@@ -71,3 +83,11 @@ def test_fastapi_is_loaded_only_for_the_gateway(gateway: str) -> None:
     assert ran.returncode == 0, ran.stderr
     assert ("fastapi" in ran.stdout) == (gateway == "on")
     assert gateway == "on" or ran.stdout == "[]\n"
+
+
+def test_nothing_of_the_gateway_is_loaded_for_stdio() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", LOADED_FOR_STDIO], capture_output=True, text=True, timeout=60
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout == "[]\n"

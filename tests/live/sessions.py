@@ -97,7 +97,12 @@ def own_daemon(**environment: str) -> Iterator[tuple[daemon.Daemon, Path]]:
 
 def _environment(url: str, more: dict[str, str]) -> dict[str, str]:
     # no settings file of the developer's own
-    told = {"XDG_CONFIG_HOME": os.devnull, "OLLAMA_MCP_TOOLSETS": "all", "OLLAMA_API_KEY": ""}
+    told = {
+        "XDG_CONFIG_HOME": os.devnull,
+        "OLLAMA_MCP_TOOLSETS": "all",
+        "OLLAMA_MCP_START_DAEMON": "never",
+        "OLLAMA_API_KEY": "",
+    }
     return {**told, "OLLAMA_HOST": url, **more}
 
 

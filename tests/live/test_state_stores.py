@@ -13,7 +13,8 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from ollama_mcp_server.delegation.memory.conversations import NEW, Conversations
-from ollama_mcp_server.delegation.memory.state import LASTS, State, open_store
+from ollama_mcp_server.delegation.memory.state import LASTS, State
+from ollama_mcp_server.delegation.memory.stores import open_store
 from ollama_mcp_server.errors import Conflict, NotFound, OllamaMCPError
 from scripts.testbed import valkey
 from tests.conftest import OUTSIDE
@@ -35,7 +36,7 @@ import asyncio, sys
 from pathlib import Path
 from pydantic import SecretStr
 from ollama_mcp_server.delegation.memory.conversations import Conversations
-from ollama_mcp_server.delegation.memory.state import open_store
+from ollama_mcp_server.delegation.memory.stores import open_store
 
 async def turn(url, handle, text):
     kept = Conversations(open_store(SecretStr(url), Path("/nonexistent")))

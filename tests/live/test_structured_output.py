@@ -10,8 +10,10 @@ import pytest
 from ollama_mcp_server.address import parse_address
 from ollama_mcp_server.daemon.client import Client
 from ollama_mcp_server.delegation.answer import Answer
-from ollama_mcp_server.delegation.structured.ask import ask_for_data, check_schema, parse
+from ollama_mcp_server.delegation.structured.ask import ask_for_data
 from ollama_mcp_server.delegation.structured.grammar import to_grammar
+from ollama_mcp_server.delegation.structured.parsing import parse
+from ollama_mcp_server.delegation.structured.schema import check_schema
 from ollama_mcp_server.errors import ToolFailed
 from scripts.testbed import models
 from tests.live.sessions import user

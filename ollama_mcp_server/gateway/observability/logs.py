@@ -1,4 +1,4 @@
-"""Logs as lines of JSON, each with the id of its request; no prompt, key or query is in them."""
+"""Logs as lines of JSON, each with the id of its request; no key or query is in them."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ access = logging.getLogger("ollama_mcp_server.gateway")
 
 #: What stands after the name of a secret, wherever a library writes it.
 _SECRETS = (
+    (re.compile(r"\b(omcp_|sk-)[\w-]{8,}"), r"\1…"),
     (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{6,}"), r"\1 …"),
     (re.compile(r"(?i)\b(x-api-key|api[_-]?key|token|password|secret)(['\"]?\s*[=:]\s*['\"]?)[^\s'\",&]+"), r"\1\2…"),  # noqa: E501
     (re.compile(r"(https?://)[^\s/@]+@"), r"\1…@"),
@@ -60,6 +61,11 @@ def cleaned(message: str) -> str:
     """Return a message without secrets, and not too long."""
     if len(message) > LONGEST:
         message = f"{message[:LONGEST]}…"
+    return unsigned(message)
+
+
+def unsigned(message: str) -> str:
+    """Return a text without what looks like a secret."""
     for pattern, instead in _SECRETS:
         message = pattern.sub(instead, message)
     return message

@@ -5,23 +5,26 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 from sse_starlette.sse import EventSourceResponse
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from ... import __version__
+from ...daemon.hosts.survey import survey as survey_hosts
+from ...daemon.installed import only_looking
 from ...daemon.inventory import row_of
 from ...daemon.results import RunningModel
+from ...daemon.wire import Part
 from ...errors import OllamaMCPError
 from ...resources.servers import Server, survey
 from ..gate import caller_of
-from . import watching
+from .probes import PATIENCE, readiness
 
 if TYPE_CHECKING:
     from ..access.caller import Caller
@@ -30,8 +33,6 @@ if TYPE_CHECKING:
 #: Seconds between two events, and for how long what the daemon and the servers are at holds.
 BEAT = 1.0
 FRESH = 2.0
-#: Seconds that the daemon has to tell what it runs, and that it is there.
-PATIENCE = 5.0
 
 
 class Daemon(BaseModel):
@@ -69,6 +70,9 @@ class Status(BaseModel):
 
     version: str
     daemon: Daemon
+    hosts: list[Part] | None = Field(
+        None, description="Of several Ollama hosts, what each is at: name, url, state, requests, …"
+    )
     models: list[RunningModel] = Field(description="Models in memory, as the daemon tells.")
     queue: Queue
     requests: list[Live]
@@ -85,6 +89,7 @@ class Board:
         self._looked = -FRESH
         self._looking = asyncio.Lock()
         self._daemon = Daemon(url=gate.app.settings.address.url)
+        self._hosts: list[Part] | None = None
         self._models: list[RunningModel] = []
         self._servers: list[Server] = []
         self._servers_error: str | None = None
@@ -104,6 +109,7 @@ class Board:
         return Status(
             version=__version__,
             daemon=self._daemon,
+            hosts=self._hosts,
             models=self._models,
             queue=Queue(
                 running=line.running, waiting=line.waiting, parallel=line.places, queue=line.queue
@@ -116,8 +122,10 @@ class Board:
 
     async def _look(self) -> None:
         app = self._gate.app
+        if hosts := app.client.hosts:
+            self._hosts = await survey_hosts(hosts)
         try:
-            with anyio.fail_after(PATIENCE):
+            with anyio.fail_after(PATIENCE), only_looking():
                 # not by the catalog: what is seen while a model loads must not guide its callers
                 version, told = await asyncio.gather(
                     app.client.request("GET", "/api/version"), app.client.request("GET", "/api/ps")
@@ -137,7 +145,7 @@ class Board:
 
 def router(gate: Gate) -> APIRouter:
     """Return the routes of those who look on."""
-    board, app = Board(gate), gate.app
+    board = Board(gate)
     made = APIRouter(tags=["status"])
 
     @made.get("/gateway/status", response_model_exclude_none=False)
@@ -161,22 +169,7 @@ def router(gate: Gate) -> APIRouter:
         body, kind = await anyio.to_thread.run_sync(gate.metrics.page, accept)
         return Response(body, headers={"content-type": kind})
 
-    async def ready(request: Request) -> Response:
-        down = watching.down(app)
-        if not caller_of(request).may("agent"):  # the reasons tell of this machine
-            down = [{**one, "error": None} for one in down]
-        told: dict[str, Any] = {"status": "degraded" if down else "ok"}
-        code = 200
-        try:
-            with anyio.fail_after(PATIENCE):
-                told["ollama"] = (await app.client.request("GET", "/api/version")).get("version")
-        except (OllamaMCPError, TimeoutError) as error:
-            hint = error.hint if isinstance(error, OllamaMCPError) else ""
-            told, code = {"status": "unavailable", "hint": hint}, 503
-        if down:
-            told["servers_down"] = down
-        return JSONResponse(told, code)
-
+    ready = readiness(gate.app)
     for path, answer in (("/gateway/events", events), ("/metrics", figures), ("/ready", ready)):
         made.routes.append(Route(path, answer, methods=["GET"]))
     return made

@@ -6,15 +6,17 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse
+from starlette.exceptions import HTTPException
 from starlette.routing import Route
-from starlette.types import Scope
+from starlette.types import Receive, Scope, Send
 
 from ...agent.events import Ended
+from ...daemon.wire import Part, encode
 from ...delegation.choice import resolve
+from ...errors import InvalidArgument
 from ...progress import Progress
-from ..runs.asked import Asked, asked, check, is_plain, wanted
+from ..errors import OWN
+from ..runs.asked import Asked, alone, asked, check, wanted
 from ..runs.standing import Standing
 from ..traffic.outlet import Outlet
 from ..traffic.relay import Relay, read
@@ -36,13 +38,16 @@ def router(gate: Gate) -> APIRouter:
         "/api/blobs/{digest}": Relay(gate, streams=True),
         "/api/{path:path}": Relay(gate),
     }
-    hello = Route("/", running, methods=["GET"])  # and HEAD
-    return APIRouter(routes=[hello, *(Route(path, relay) for path, relay in relays.items())])
+    ours = [Route(path, PostOnly()) for path in OWN]
+    return APIRouter(routes=[*ours, *(Route(path, relay) for path, relay in relays.items())])
 
 
-async def running(_: Request) -> PlainTextResponse:
-    """Say what Ollama's clients look for first; should no daemon run, the next answer tells it."""
-    return PlainTextResponse("Ollama is running")
+class PostOnly:
+    """ASGI app: what a route of our own among Ollama's says to other methods than its own."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse the method; the daemon, which would be asked next, has no such route."""
+        raise HTTPException(405, headers={"Allow": "POST"})
 
 
 class Chat(Relay):
@@ -66,18 +71,21 @@ class Chat(Relay):
                 check(told, want, caller)
                 await self._loop(asked(told), caller, outlet)
                 return
-            may = want.mcp_servers is None and caller.may("agent") and is_plain(told)
-            if may and await self._standing.any():
-                await self._loop(asked(told), caller, outlet)
+            may = want.mcp_servers is None and caller.may("agent") and not alone(told)
+            if may and await self._standing.any() and (chat := _sound(told)) is not None:
+                await self._loop(chat, caller, outlet)
                 return
         await super().work(scope, body, outlet)
 
     async def _loop(self, chat: Asked, caller: Caller, outlet: Outlet) -> None:
         """Let the model work with tools, and show what happens as Ollama would."""
-        from ...daemon.wire import encode
-
         app, task = self.gate.app, chat.task()
-        chunks = Chunks(chat.model, whole=chat.stream is False, form=task.format)
+        chunks = Chunks(
+            chat.model,
+            whole=chat.stream is False,
+            form=task.format,
+            mixed=bool(task.client_tools),
+        )
         kind, end = (WHOLE, b"") if chunks.whole else (LINES, b"\n")
         model = resolve(chat.model, app.settings).model
         async with (
@@ -91,3 +99,11 @@ class Chat(Relay):
                     if not outlet.status:
                         outlet.start(200, [(b"content-type", kind)])
                     await outlet.write(encode(part) + end)
+
+
+def _sound(told: Part) -> Asked | None:
+    """Return a chat that asks for no tools of servers; None if it is the daemon's to refuse."""
+    try:
+        return asked(told)
+    except InvalidArgument:
+        return None

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from ..gate import caller_of
 from ..runs.events import Streamed
-from ..traffic.body import REFUSALS, described, read_as
+from ..traffic.body import KEY, REFUSALS, described, read_as
 from ..traffic.outlet import Intake
 from .calls import Calls, split
 from .outcomes import Told
@@ -25,10 +25,17 @@ if TYPE_CHECKING:
 STREAM: dict[str, Any] = {"content": {"text/event-stream": {"schema": {"type": "string"}}}}
 
 
+#: What OpenAPI says of two names of which exactly one is given.
+ONE: list[Any] = [
+    {"required": [one], "properties": {one: {"type": "string"}, other: {"type": "null"}}}
+    for one, other in (("tool", "action"), ("action", "tool"))
+]
+
+
 class Order(BaseModel):
     """A call of a tool."""
 
-    model_config = ConfigDict(strict=True, extra="forbid")
+    model_config = ConfigDict(strict=True, extra="forbid", json_schema_extra={"oneOf": ONE})
 
     tool: Annotated[str, Field(min_length=1)] | None = Field(
         None, description="server:tool of a configured server, or one of this server's own tools."
@@ -58,7 +65,7 @@ class Order(BaseModel):
 
 def router(gate: Gate) -> APIRouter:
     """Return the routes."""
-    routes = APIRouter(tags=["ask"])
+    routes = APIRouter(tags=["ask"], dependencies=[KEY])
     asking, calls = Asking(gate), Calls(gate)
 
     @routes.post(

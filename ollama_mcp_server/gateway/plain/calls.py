@@ -16,6 +16,7 @@ class Calls:
     """Every tool that the gateway serves: this server's own, and those of the configured ones."""
 
     def __init__(self, gate: Gate) -> None:
+        self._limits = gate.limits
         self.own = Own(gate.server, gate.app)
         self.foreign = Foreign(gate.app)
 
@@ -36,12 +37,16 @@ class Calls:
         Raises:
             OllamaMCPError: there is no such tool, the caller may not call it, or it failed.
         """
-        if server == NAME:
-            return await self.own.call(tool, arguments)
-        caller.check("agent")
-        return await self.foreign.call(
-            server, tool, arguments, path=path, allow_destructive=allow_destructive
-        )
+        if server != NAME:
+            caller.check("agent")
+        elif await self.own.asks_a_model(tool):
+            return await self.own.call(tool, arguments)  # it is counted with its place in the line
+        async with self._limits.visit(caller):
+            if server == NAME:
+                return await self.own.call(tool, arguments)
+            return await self.foreign.call(
+                server, tool, arguments, path=path, allow_destructive=allow_destructive
+            )
 
 
 def split(name: str) -> tuple[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from ...agent.calls.reading import mend
 from ...agent.definitions import rules
 from ...agent.definitions.configuration import configured
 from ...agent.guard import bounds
-from ...errors import InvalidArgument, OllamaMCPError, PermissionDenied, ToolFailed
+from ...errors import InvalidArgument, PermissionDenied, ServerDown
 from .outcomes import body_of, tool_failed
 from .own import missing
 
@@ -31,12 +30,6 @@ ALLOW = (
     'Say "allow_destructive": true to POST /api/do, or let all calls do so with '
     "OLLAMA_MCP_ALLOW_DESTRUCTIVE=1"
 )
-
-
-class ServerDown(ToolFailed):
-    """A configured server cannot be used now; it is tried again with the next call."""
-
-    code, status, retryable = "server_down", 503, True
 
 
 class Foreign:
@@ -110,8 +103,8 @@ class Foreign:
             given, wrong = await anyio.to_thread.run_sync(mend, arguments, found.input_schema)
             if wrong:
                 raise InvalidArgument(f"wrong arguments for {server}:{tool}: {'; '.join(wrong)}")
-            if definition.command is not None:  # another machine's paths are not ours
-                self._check(definition, given, found, where)
+            folders = bounds.folders(where, settings.roots)
+            bounds.check_call(definition, found, given, where, folders)
             allowed = allow_destructive or settings.allow_destructive
             if bounds.needs_consent(found, allowed=allowed, tainted=False):
                 raise PermissionDenied(f"{server}:{tool} may destroy something", ALLOW)
@@ -149,22 +142,8 @@ class Foreign:
             return "It may destroy something, and this server is read-only (OLLAMA_MCP_READ_ONLY)"
         return ""
 
-    def _check(
-        self,
-        definition: Definition,
-        arguments: dict[str, Any],
-        tool: mcp_types.Tool,
-        path: Path | None,
-    ) -> None:
-        """Raise PermissionDenied for an argument that names something outside of the folders."""
-        folders = [*([path] if path else []), *(one.resolve() for one in self._app.settings.roots)]
-        cwd = path
-        if definition.cwd is not None:
-            cwd = (path or Path()) / os.path.expanduser(definition.cwd)  # noqa: PTH111
-        bounds.check_arguments(arguments, tool.input_schema, folders, cwd)
 
-
-def down(status: Status) -> OllamaMCPError:
+def down(status: Status) -> ServerDown:
     """Return the error for a server that cannot be used: its name, since when, and why."""
     since = datetime.fromtimestamp(status.since, timezone.utc).isoformat(timespec="seconds")
     return ServerDown(

@@ -17,8 +17,9 @@ from mcp import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from ... import __version__
-from ...delegation.inputs.roots import shown
+from ...delegation.inputs.paths import shown
 from ...errors import InvalidArgument, NotFound
+from ..access.scoped import asks_a_model
 from .outcomes import body_of, failure_of
 
 if TYPE_CHECKING:
@@ -43,6 +44,11 @@ class Own:
         """Return the tools that the caller may call."""
         async with self._client() as client:
             return list(await client.list_tools())
+
+    async def asks_a_model(self, tool: str) -> bool:
+        """Return whether a tool waits in the line in front of the daemon, and is counted there."""
+        found = await self._server.get_tool(tool)
+        return found is not None and asks_a_model(found)
 
     async def call(self, tool: str, arguments: dict[str, Any]) -> Any:
         """Call a tool and return what it answered.

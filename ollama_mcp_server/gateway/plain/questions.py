@@ -15,10 +15,11 @@ from ...agent.events import Called, Calling, Ended, Event, Run, Said, Step, Task
 from ...agent.results import StepShown, answer_of
 from ...daemon.results import Json, Result, Usage
 from ...delegation.choice import resolve
-from ...delegation.structured.ask import check_schema
+from ...delegation.structured.schema import check_schema
 from ...errors import OllamaMCPError, PermissionDenied
 from ...progress import Progress
 from ..errors import as_plain
+from ..runs.alive import kept_alive
 from ..runs.events import SSE, frame
 from ..runs.standing import Standing
 
@@ -101,20 +102,21 @@ class Asking:
             OllamaMCPError: nothing has happened yet, and nothing will.
         """
         kept = b""
-        try:
-            async with aclosing(self._events(question, caller)) as events:
-                async for event in events:
-                    kept += frame(*told(event))
-                    if not outlet.status:
-                        if isinstance(event, Turn):
-                            continue
-                        outlet.start(200, SSE)
-                    await outlet.write(kept)
-                    kept = b""
-        except OllamaMCPError as error:
-            if not outlet.status:
-                raise
-            await outlet.write(frame("error", as_plain(error)[2]))
+        async with kept_alive(outlet, "/api/ask", streams=True) as alive:
+            try:
+                async with aclosing(self._events(question, caller)) as events:
+                    async for event in events:
+                        kept += frame(*told(event))
+                        if not alive.status:
+                            if isinstance(event, Turn):
+                                continue
+                            alive.start(200, SSE)
+                        await alive.write(kept)
+                        kept = b""
+            except OllamaMCPError as error:
+                if not alive.status:
+                    raise
+                await alive.write(frame("error", as_plain(error)[2]))
 
     async def _events(self, question: Question, caller: Caller) -> AsyncGenerator[Event, None]:
         app = self._gate.app

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from ...errors import InvalidArgument
 from ...resources.servers import survey
 from ..gate import caller_of
-from ..traffic.body import REFUSALS, parsed
+from ..traffic.body import KEY, REFUSALS, parsed
 from ..traffic.outlet import Intake
 from . import openapi
 from .calls import Calls
@@ -34,7 +34,7 @@ ARGUMENTS = {"requestBody": {"content": {"application/json": {"schema": {"type":
 
 def router(gate: Gate) -> APIRouter:
     """Return the routes."""
-    routes = APIRouter(tags=["tools"])
+    routes = APIRouter(tags=["tools"], dependencies=[KEY])
     calls = Calls(gate)
     documents = Documents(gate, calls)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from starlette.types import Scope
 
@@ -12,6 +12,7 @@ from ...delegation.choice import resolve
 from ...errors import DaemonError
 from ..traffic.outlet import Outlet
 from ..traffic.relay import Relay, read
+from .alive import kept_alive
 
 if TYPE_CHECKING:
     from ..gate import Gate
@@ -36,7 +37,17 @@ class Aliased(Relay):
         Raises:
             OllamaMCPError: the caller may not use the model, or the daemon cannot be reached.
         """
-        await self.pass_on(scope, body, read(body), outlet)
+        told = read(body)
+        streams = isinstance(told, dict) and told.get("stream") is True
+        if streams:  # a sign of life fits into no compressed stream
+            plain = [pair for pair in scope["headers"] if pair[0] != b"accept-encoding"]
+            scope = {**scope, "headers": plain}
+        async with kept_alive(outlet, scope["path"], streams=streams) as alive:
+            await self.serve(scope, body, told, alive)
+
+    async def serve(self, scope: Scope, body: bytes, told: Any, outlet: Outlet) -> None:
+        """Answer a request; `told` is its body as data. Raises as `work` does."""
+        await self.pass_on(scope, body, told, outlet)
 
     async def pass_on(self, scope: Scope, body: bytes, told: object, outlet: Outlet) -> None:
         """Let the daemon answer; the body goes as it came, but for the name of an alias.

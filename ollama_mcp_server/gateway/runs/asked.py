@@ -43,6 +43,23 @@ class Wanted(BaseModel):
         return bool(self.mcp_servers) or (self.mcp_servers is None and bool(self.tools_path))
 
 
+class Named(BaseModel):
+    """A function, as far as it must be right."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str = Field(min_length=1)
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+
+
+class Function(BaseModel):
+    """A function that the client calls by itself."""
+
+    type: Literal["function"] = "function"
+    function: Named
+
+
 class Message(BaseModel):
     """A message, as far as it must be right; what else it has is the daemon's to judge."""
 
@@ -58,6 +75,8 @@ class Asked(Wanted):
 
     model: str
     messages: list[Message]
+    #: The client's own, which it calls itself.
+    tools: list[Function] | None = None
     options: dict[str, Any] | None = None
     think: bool | str | None = None
     keep_alive: str | int | float | None = None
@@ -70,6 +89,7 @@ class Asked(Wanted):
             [message.model_dump(exclude_none=True) for message in self.messages],
             model=self.model,
             servers=self.mcp_servers,
+            client_tools=[tool.model_dump(exclude_none=True) for tool in self.tools or ()],
             path=Path(self.tools_path) if self.tools_path else None,
             format=self.format or None,
             options=self.options,
@@ -112,22 +132,15 @@ def check(told: Part, want: Wanted, caller: Caller) -> None:
 
     Raises:
         PermissionDenied: the caller may not use tools, or not define servers.
-        InvalidArgument: it asks for what cannot be had together.
+        InvalidArgument: it asks for what goes without tools of servers only.
     """
     caller.check("agent")
     if any(isinstance(server, dict) for server in want.mcp_servers or ()):
         caller.check("admin")
-    if told.get("tools"):
-        raise InvalidArgument(
-            "tools and mcp_servers cannot be had together",
-            "Leave out tools, and those of the servers are called here; or leave out mcp_servers "
-            "and tools_path, and call your own",
-        )
-    if not is_plain(told):
-        alone = next(name for name in ALONE if told.get(name))
-        raise InvalidArgument(f"{alone} cannot be had with mcp_servers", "Leave out one of them")
+    if field := alone(told):
+        raise InvalidArgument(f"{field} cannot be had with mcp_servers", "Leave out one of them")
 
 
-def is_plain(told: Part) -> bool:
-    """Return whether a chat asks for nothing that goes without tools of servers only."""
-    return not any(told.get(name) for name in ("tools", *ALONE))
+def alone(told: Part) -> str | None:
+    """Return a field of a chat that goes without tools of servers only; None if it has none."""
+    return next((name for name in ALONE if told.get(name)), None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -13,27 +13,10 @@ from ...daemon.wire import Part
 from ...delegation import openai
 from ...errors import InvalidArgument
 from ...faults import place, sentence, words
-from .asked import Wanted
+from .asked import Function, Named, Wanted
 
 #: Rounds of the model at most, where the request does not say.
 ROUNDS = 15
-
-
-class Named(BaseModel):
-    """A function, as far as it must be right."""
-
-    model_config = ConfigDict(extra="allow")
-
-    name: str = Field(min_length=1)
-    description: str | None = None
-    parameters: dict[str, Any] | None = None
-
-
-class Function(BaseModel):
-    """A function that the client calls by itself."""
-
-    type: Literal["function"] = "function"
-    function: Named
 
 
 class Called(BaseModel):

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from ...agent.events import Call, Ended, Event, Run, Said, StopReason
 from ...daemon.wire import Part
-from ...delegation import openai
 from ...delegation.answer import Answer
+from ...delegation.forced_calls import forced_call, take_forced_call
 from ...delegation.inputs.images import read_images
 from ...delegation.inputs.roots import Roots
 from ...errors import InvalidArgument
@@ -44,7 +44,7 @@ async def direct(app: App, chat: Chat, progress: Progress) -> AsyncGenerator[Eve
     """
     body = chat.body()
     await read_pictures(body["messages"], app)
-    forced = openai.forced_call(body["tools"] or [], chat.tool_choice)
+    forced = forced_call(body["tools"] or [], chat.tool_choice)
     if forced:
         body["format"], instruction = forced
         body["tools"] = None
@@ -66,7 +66,7 @@ async def direct(app: App, chat: Chat, progress: Progress) -> AsyncGenerator[Eve
     finally:
         asked.cancel()
         await asyncio.wait([asked])
-    is_called = bool(forced) and openai.take_forced_call(answer)
+    is_called = bool(forced) and take_forced_call(answer)
     run = run_of(answer)
     if forced and not is_called:
         run.stop_reason = "length"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from starlette.types import Scope
 
@@ -15,7 +15,6 @@ from ...delegation.choice import resolve
 from ...errors import InvalidArgument
 from ...progress import Progress
 from ..traffic.outlet import Outlet
-from ..traffic.relay import read
 from .aliased import Aliased
 from .asked import Wanted, wanted
 from .chat import Chat, read_chat
@@ -39,13 +38,13 @@ class Looped(Aliased):
         self._api = api
         self._standing = Standing(gate.app.settings)
 
-    async def work(self, scope: Scope, body: bytes, outlet: Outlet) -> None:
-        """Answer a request whose body was read.
+    async def serve(self, scope: Scope, body: bytes, told: Any, outlet: Outlet) -> None:
+        """Answer a request; `told` is its body as data.
 
         Raises:
             OllamaMCPError: it asks for what the caller may not have, or it cannot be answered.
         """
-        told, caller = read(body), scope["state"]["caller"]
+        caller = scope["state"]["caller"]
         if isinstance(told, dict):
             want = self._api.wanted(told)
             if want.explicitly:

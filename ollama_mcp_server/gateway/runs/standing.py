@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 
 import anyio
 
 from ...agent.definitions.configuration import judged
 from ...errors import InvalidArgument
 from ...settings import Settings, servers_file
+from ..access.keys import looks_of
 
 logger = logging.getLogger(__name__)
 
@@ -37,12 +37,3 @@ class Standing:
         except InvalidArgument as error:  # it must not stop those who want no tools
             logger.error("no MCP server is enabled: %s", error)
             return False
-
-
-def looks_of(file: Path) -> tuple[int, ...] | None:
-    """Return what changes when a file does; None if it is not there."""
-    try:
-        found = file.stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_mtime_ns, found.st_size

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+from fastapi import Security
+from fastapi.security import HTTPBearer
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
@@ -29,10 +31,28 @@ class Refused(BaseModel):
     error: Fault
 
 
+#: Statuses of refusals, and what they mean.
+_REFUSALS: dict[int | str, str] = {
+    400: "What was sent is wrong, or cannot be had; nothing was done.",
+    401: "A key is needed, or this one is not known.",
+    403: "The key, the settings or the caller's place do not allow it.",
+    404: "There is no such model, server, tool or file.",
+    405: "Another method is served.",
+    409: "It clashes with what is there.",
+    413: "Too much was sent.",
+    421: "This server does not go by that name.",
+    429: "Too many requests or tokens in this minute, or too many at a time.",
+    502: "The daemon, a registry or a tool failed, in its own words.",
+    503: "The daemon or a server is down, or too many wait already.",
+    504: "There was no answer in time.",
+    "4XX": "What went wrong, and what to do.",
+}
 #: What a route's description says of its refusals.
 REFUSALS: dict[int | str, dict[str, Any]] = {
-    "default": {"model": Refused, "description": "What went wrong, and what to do."}
+    status: {"model": Refused, "description": told} for status, told in _REFUSALS.items()
 }
+#: What it says of keys; whether one is needed, and known, was judged before any route.
+KEY: Any = Security(HTTPBearer(auto_error=False, scheme_name="key", description="An API key."))
 
 
 def parsed(body: bytes) -> dict[str, Any]:

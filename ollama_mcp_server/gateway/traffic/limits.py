@@ -126,17 +126,8 @@ class Limits:
             RateLimited: the caller is over a limit of its own; `retry_after` tells when not.
             QueueFull: too many wait already.
         """
-        use = self._uses.setdefault(caller.name, Use())
-        try:
-            if model is not None:
-                caller.check_model(model)
-            check(caller, use, began := self.now())
-        except OllamaMCPError as error:
-            self._refused(caller, model, error)
-            raise
-        use.requests.add(1, began)
-        use.present += 1
-        try:
+        async with self.visit(caller, model):
+            began = self.now()
             try:
                 await self.line.enter(caller.name)
             except OllamaMCPError as error:
@@ -149,6 +140,29 @@ class Limits:
                 yield place
             finally:
                 place.leave()
+
+    @asynccontextmanager
+    async def visit(self, caller: Caller, model: str | None = None) -> AsyncIterator[None]:
+        """Count a request against its caller's own limits, for as long as it is held.
+
+        It is all that is asked of a request that needs no place at the daemon.
+
+        Raises:
+            PermissionDenied: the caller may not use the model.
+            RateLimited: the caller is over a limit of its own; `retry_after` tells when not.
+        """
+        use = self._uses.setdefault(caller.name, Use())
+        try:
+            if model is not None:
+                caller.check_model(model)
+            check(caller, use, now := self.now())
+        except OllamaMCPError as error:
+            self._refused(caller, model, error)
+            raise
+        use.requests.add(1, now)
+        use.present += 1
+        try:
+            yield
         finally:
             use.present -= 1
 

@@ -104,8 +104,8 @@ class Outlet:
         self._ended = True
         self._written.set()
 
-    async def pour(self, send: Send) -> None:
-        """Send what is written, until it ends; the last message is left to the caller."""
+    async def pour(self, send: Send) -> bytes:
+        """Send what is written, until it ends; return the rest, which is left to the caller."""
         begun = False
         while True:
             await self._written.wait()
@@ -114,14 +114,14 @@ class Outlet:
                 begun = True
                 start = {"status": self.status, "headers": self.headers}
                 await send({"type": "http.response.start", **start})
-            if self._pieces:
-                body = b"".join(self._pieces)
-                self._pieces.clear()
-                self._unread = 0
-                self._taken.set()
+            body = b"".join(self._pieces)
+            self._pieces.clear()
+            self._unread = 0
+            self._taken.set()
+            if self._ended:
+                return body
+            if body:
                 await send({"type": "http.response.body", "body": body, "more_body": True})
-            if self._ended and not self._pieces:
-                return
 
 
 async def answer(
@@ -144,7 +144,7 @@ async def answer(
 
     working = asyncio.create_task(run())
     try:
-        await outlet.pour(send)
+        rest = await outlet.pour(send)
     finally:
         if not intake.broke_off:  # a second blow, while it closes its request, would stop that
             working.cancel()
@@ -158,8 +158,9 @@ async def answer(
         await refusal(error, scope["path"])(scope, intake.receive, send)
         return
     last = b"" if error is None else last_words(error, scope["path"], outlet.headers)
-    if error is None or last:  # else it gets no end, so that nobody takes it for whole
-        await send({"type": "http.response.body", "body": last})
+    ends = error is None or bool(last)  # else it gets no end, so that nobody takes it for whole
+    if ends or rest:
+        await send({"type": "http.response.body", "body": rest + last, "more_body": not ends})
 
 
 def last_words(error: OllamaMCPError, path: str, headers: Headers) -> bytes:

@@ -12,7 +12,7 @@ import httpx
 import ollama
 import pytest
 
-from ollama_mcp_server.agent.events import Called, Calling, Ended, Run, Said, Step
+from ollama_mcp_server.agent.events import Call, Called, Calling, Ended, Run, Said, Step
 from ollama_mcp_server.errors import InvalidArgument
 from ollama_mcp_server.gateway.access.keyfile import digest
 from ollama_mcp_server.gateway.ollama.chunks import Chunks
@@ -102,6 +102,45 @@ async def test_the_official_client_reads_both(gateway: httpx.AsyncClient) -> Non
     await client._client.aclose()
 
 
+async def test_the_official_client_gets_the_calls_of_its_own_tools_and_no_others(
+    make_app: MakeApp, daemon: FakeOllama
+) -> None:
+    async with served(make_app(**configured(ALWAYS))) as plain:
+        client = ollama.AsyncClient(str(plain.base_url))
+        mine = {"role": "user", "content": "Call mine"}
+        whole = await client.chat(CHAT, [mine], tools=[TOOL])
+        parts = [part async for part in await client.chat(CHAT, [mine], tools=[TOOL], stream=True)]
+        for told in (whole, parts[-2]):
+            (call,) = told.message.tool_calls or ()
+            assert (call.function.name, call.function.arguments) == ("mine", {})
+        assert [part.done for part in parts[-2:]] == [False, True]
+        assert parts[-1].done_reason == whole.done_reason == "stop"
+        offered = [tool["function"]["name"] for tool in daemon.requests[-1].body["tools"]]
+        assert offered == ["mine", "greeter__hello"]
+
+        result = {"role": "tool", "tool_name": "mine", "content": "forty-two"}
+        last = await client.chat(CHAT, [mine, whole.message, result], tools=[TOOL])
+        assert "forty-two" in (last.message.content or "")
+        assert last.message.tool_calls is None
+        # what the servers' tools do is done here, and is nothing for the client to call
+        parts = [part async for part in await client.chat(CHAT, CALL, tools=[TOOL], stream=True)]
+        assert not any(part.message.tool_calls for part in parts)
+        await client._client.aclose()
+
+
+async def test_with_tools_of_the_client_calls_made_here_stand_in_steps(
+    gateway: httpx.AsyncClient,
+) -> None:
+    told = await chunks(gateway, **ASK, tools=[TOOL])
+    assert {part["message"]["role"] for part in told} == {"assistant"}
+    begun, done = [part["steps"][0] for part in told if "steps" in part]
+    assert begun == {"tool": "greeter:hello", "arguments": {"name": "x"}}
+    assert done == {**begun, "result": "Hello, x!", "ms": done["ms"]}
+    whole = (await gateway.post("/api/chat", json={**ASK, "tools": [TOOL], "stream": False})).json()
+    assert "tool_calls" not in whole["message"]
+    assert [step["tool"] for step in whole["steps"]] == ["greeter:hello"]
+
+
 @pytest.mark.parametrize(
     "more",
     [
@@ -128,7 +167,7 @@ async def test_servers_that_are_always_enabled_need_no_field(
     body = {"model": CHAT, "messages": CALL}
     async with served(make_app(**configured(ALWAYS))) as client:
         assert (await chunks(client, **body))[1]["message"]["role"] == "tool"
-        for more in ({"tools": [TOOL]}, {"mcp_servers": []}, {"logprobs": True}):
+        for more in ({"tools": [{}]}, {"mcp_servers": []}, {"logprobs": True}):
             told = await chunks(client, **body, **more)
             assert {part["message"]["role"] for part in told} == {"assistant"}
     async with served(make_app(**configured(ALWAYS, disable_servers=True))) as client:
@@ -155,7 +194,8 @@ async def test_a_file_of_servers_counts_as_it_is_now(make_app: MakeApp, tmp_path
 @pytest.mark.parametrize(
     ("more", "status", "told"),
     [
-        ({"tools": [TOOL]}, 400, "tools and mcp_servers cannot be had together"),
+        ({"tools": [{}]}, 400, "tools[0].function is required"),
+        ({"tools": [{"function": {"name": ""}}]}, 400, "tools[0].function.name"),
         ({"logprobs": True}, 400, "logprobs cannot be had with mcp_servers"),
         ({"mcp_servers": "greeter"}, 400, "mcp_servers must be a list"),
         ({"mcp_servers": [1]}, 400, "mcp_servers[0]"),
@@ -294,6 +334,19 @@ def test_with_a_format_only_what_is_in_it_is_content() -> None:
     (whole,) = shown(Chunks("m", whole=True, form="json"), Said("x"), Ended(run))
     assert whole["message"] == {"role": "assistant", "content": '{"a": 1}', "thinking": "hm"}
     assert (whole["done"], whole["steps"]) == (True, [])
+
+
+def test_a_call_for_the_client_comes_before_the_end_and_is_no_content() -> None:
+    run = Run(answer="I will ask.", calls=[Call("mine", {"a": 1}, "call_1")])
+    run.stop_reason = "tool_calls"
+    function = {"index": 0, "name": "mine", "arguments": {"a": 1}}
+    call, last = shown(Chunks("m", mixed=True, form="json"), Said("I will"), Ended(run))
+    assert call["message"]["tool_calls"] == [{"id": "call_1", "function": function}]
+    assert (call["message"]["content"], call["done"]) == ("", False)
+    assert (last["done"], last["done_reason"]) == (True, "stop")
+    (whole,) = shown(Chunks("m", mixed=True, whole=True), Ended(run))
+    assert whole["message"]["content"] == "I will ask."
+    assert whole["message"]["tool_calls"] == call["message"]["tool_calls"]
 
 
 def test_what_a_chat_asks_for_becomes_a_task() -> None:

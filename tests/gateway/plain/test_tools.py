@@ -350,3 +350,37 @@ async def test_servers_that_are_switched_off_are_not_there(daemon: FakeOllama) -
     async with opened(daemon, server("notes.py"), disable_servers=True) as client:
         assert (await refused(client, "notes/list"))[0] == 404
         assert [one["name"] for one in (await client.get("/tools")).json()["servers"]] == ["ollama"]
+
+
+# What a key may do in a minute, and at a time
+
+
+async def test_calls_count_against_the_rate_of_their_key(daemon: FakeOllama) -> None:
+    key, kept = key_of("some", "agent", "read", "infer", requests_per_minute=3)
+    async with opened(daemon, server("notes.py"), key=key, keys=[kept]) as client:
+        assert await call(client, "notes/list")
+        assert (await do(client, tool="ollama_list")).status_code == 200
+        # one that asks a model is counted once, though it waits in the line too
+        assert await call(client, "ollama/ollama_chat", model=CHAT, messages=HELLO)
+        said = await client.post("/tools/notes/list")
+        assert (said.status_code, said.json()["error"]["code"]) == (429, "rate_limited")
+        assert int(said.headers["retry-after"]) > 0
+        assert (await do(client, tool="ollama_list")).status_code == 429
+        assert (await do(client, tool="ollama_chat", arguments={})).status_code != 200
+        assert (await client.get("/tools")).status_code == 200  # to look costs nothing
+
+
+async def test_calls_count_among_those_at_a_time(daemon: FakeOllama) -> None:
+    key, kept = key_of("one", "agent", "infer", concurrency=1)
+    async with opened(daemon, server("notes.py"), key=key, keys=[kept]) as client:
+        body = {"model": CHAT, "messages": HELLO}
+        assert await call(client, "ollama/ollama_chat", **body)
+        daemon.hold("/api/chat")
+        asking = asyncio.create_task(client.post("/api/chat", json=body))
+        await daemon.until(lambda: len([r for r in daemon.requests if r.path == "/api/chat"]) == 2)
+        for path in ("/tools/notes/list", "/tools/ollama/ollama_chat"):
+            said = await client.post(path, json=body if "ollama" in path else {})
+            assert (said.status_code, said.json()["error"]["code"]) == (429, "rate_limited")
+        daemon.release("/api/chat")
+        assert (await asking).status_code == 200
+        assert await call(client, "notes/list")

@@ -15,7 +15,7 @@ from ollama_mcp_server.app import App
 from ollama_mcp_server.errors import Cancelled, DaemonError, TimedOut, TooLarge
 from ollama_mcp_server.gateway.access.keyfile import digest
 from ollama_mcp_server.gateway.traffic import outlet as outlets
-from ollama_mcp_server.gateway.traffic.outlet import AHEAD, Intake, Outlet, last_words
+from ollama_mcp_server.gateway.traffic.outlet import AHEAD, Intake, Outlet, answer, last_words
 from ollama_mcp_server.gateway.traffic.relay import Meter, named
 from ollama_mcp_server.settings import Settings
 from tests.conftest import CHAT, EMBEDDER, HELLO, MakeApp
@@ -335,3 +335,24 @@ def test_the_last_words_of_a_stream_are_in_its_dialect(path: str, kind: bytes, t
     said = last_words(DaemonError("broken"), path, [(b"content-type", kind)])
     assert said.startswith(told)
     assert bool(said) == bool(told)
+
+
+@pytest.mark.parametrize("breaks", [False, True])
+async def test_what_is_there_at_the_end_goes_out_in_one_message(breaks: bool) -> None:
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b""}
+
+    async def work(outlet: Outlet) -> None:
+        outlet.start(200, [(b"content-type", b"image/png")])
+        await outlet.write(b"a")
+        await outlet.write(b"b")
+        if breaks:
+            raise DaemonError("the connection broke")
+
+    await answer({"type": "http", "path": "/api/x"}, Intake(receive), send, work)
+    assert sent[1:] == [{"type": "http.response.body", "body": b"ab", "more_body": breaks}]
