@@ -61,7 +61,7 @@ def put(text: str, way: Way, value: Any, source: str) -> str:
     mapping = _node(text, parent)
     if mapping is None or mapping.value == "":  # nothing but comments
         lines = _lines(name, value, "")
-        return f"{text}{lines}\n" if not text or text.endswith("\n") else f"{text}\n{lines}\n"
+        return f"{text}{lines}\n" if not text or text.endswith("\n") else f"{text}\n{lines}"
     if old is not MISSING:
         return _replaced(text, mapping, name, value)
     at = _end(text, mapping)

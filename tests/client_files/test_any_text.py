@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ollama_mcp_server.clients.catalogue import CLIENTS, Client
@@ -141,5 +141,6 @@ def test_any_toml(text: str) -> None:
 
 @settings(deadline=None, database=None, max_examples=50)  # its parser takes its time
 @given(yaml_texts())
+@example("# between")
 def test_any_yaml(text: str) -> None:
     check(YAML, text)
