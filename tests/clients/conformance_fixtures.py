@@ -20,10 +20,10 @@ from fastmcp.resources import ResourceContent, ResourceResult
 from fastmcp.tools import ToolResult
 from mcp import MCPError
 
-from ollama_mcp_server import transport
 from ollama_mcp_server.app import App
 from ollama_mcp_server.server import build_server
 from ollama_mcp_server.settings import Settings
+from ollama_mcp_server.transport.serving import serve_http
 
 fixtures: FastMCP[Any] = FastMCP("fixtures", mask_error_details=True)
 
@@ -376,7 +376,7 @@ def main() -> None:
     server = build_server(app)
     server.mount(fixtures)
     server.completion(complete)
-    transport.serve_http(server, app)
+    serve_http(server, app)
 
 
 if __name__ == "__main__":
