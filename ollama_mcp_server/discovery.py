@@ -13,9 +13,8 @@ from types import ModuleType
 from fastmcp.server.providers.filesystem_discovery import extract_components
 from fastmcp.tools import Tool
 from fastmcp.utilities.components import FastMCPComponent
-from fastmcp.utilities.json_schema import dereference_refs
 
-from .schemas import slimmed
+from .schemas import inlined, slimmed
 
 #: Modules of a user's folder are imported under this name, so that they shadow nothing.
 USER_PACKAGE = "ollama_mcp_user_tools"
@@ -79,7 +78,7 @@ def _components(name: str, load: Load, complain: Complain) -> list[FastMCPCompon
         ]
         for component in own:
             if isinstance(component, Tool):
-                component.parameters = slimmed(dereference_refs(component.parameters))
+                component.parameters = slimmed(inlined(component.parameters))
     # Whatever a module does wrong, the others stay.
     except (Exception, SystemExit) as error:  # noqa: BLE001
         complain(

@@ -5,13 +5,14 @@ A host sends every schema with every request, so what only pydantic needs is tak
 
 from typing import Any
 
-from fastmcp.utilities.json_schema import dereference_refs
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
 _ERROR = {"type": "object", "properties": {"error": {"type": "object"}}, "required": ["error"]}
 _JOB = {"type": "object", "properties": {"job": {"type": "string"}}, "required": ["job"]}
 _NULL = {"type": "null"}
+#: Where pydantic puts the schemas that it refers to.
+_DEFS = "#/$defs/"
 #: Keywords that hold schemas by name; their keys are names, not keywords.
 _NAMED = ("properties", "$defs", "patternProperties")
 
@@ -23,7 +24,7 @@ def published(result: type[BaseModel]) -> dict[str, Any]:
     that check those too (the TypeScript SDK v1 does).
     """
     schema = result.model_json_schema(mode="serialization", schema_generator=_NoTitles)
-    return either(slimmed(dereference_refs(schema)))
+    return either(slimmed(inlined(schema)))
 
 
 def either(schema: dict[str, Any]) -> dict[str, Any]:
@@ -34,6 +35,37 @@ def either(schema: dict[str, Any]) -> dict[str, Any]:
 def or_job(schema: dict[str, Any]) -> dict[str, Any]:
     """Return an output schema that also takes what is there of an answer that takes long."""
     return {**schema, "anyOf": [*schema.get("anyOf", [schema]), _JOB]}
+
+
+def inlined(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema of pydantic's with what it refers to in place of the references.
+
+    FastMCP does the same for any schema, by a library that is slow to import; it is asked only
+    where a schema refers to itself.
+    """
+
+    def filled(part: Any, within: tuple[str, ...]) -> Any:
+        if isinstance(part, list):
+            return [filled(each, within) for each in part]
+        if not isinstance(part, dict):
+            return part
+        rest = {key: filled(value, within) for key, value in part.items() if key != "$defs"}
+        name = rest.get("$ref")
+        if not isinstance(name, str):
+            return rest
+        if name in within:
+            raise RecursionError(name)
+        target = schema["$defs"][name.removeprefix(_DEFS)]
+        del rest["$ref"]
+        return {**filled(target, (*within, name)), **rest}
+
+    try:
+        done: dict[str, Any] = filled(schema, ())
+    except RecursionError:
+        from fastmcp.utilities.json_schema import dereference_refs
+
+        return dereference_refs(schema)
+    return done
 
 
 def slimmed(schema: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from ollama_mcp_server.app import App
 from ollama_mcp_server.server import build_server
 app = App(Settings(toolsets="all"))
 build_server(app)
-before = sorted({"ollama", "httpx", "cyclopts"} & set(sys.modules))
+before = sorted({"ollama", "httpx", "cyclopts", "jsonref", "requests"} & set(sys.modules))
 app.client
 print(json.dumps([before, app.client.address.url]))
 """

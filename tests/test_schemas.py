@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel, Field
 
-from ollama_mcp_server.schemas import slimmed
+from ollama_mcp_server.schemas import inlined, slimmed
 from ollama_mcp_server.server import TOOLSETS, build_server
 from ollama_mcp_server.settings import Settings
 from tests.conftest import Caller, MakeApp
@@ -152,3 +153,37 @@ def test_slimming() -> None:
     assert slimmed(schema) == {
         "type": "object", "properties": {"title": {"type": "string", "description": "d"}}
     }  # fmt: skip
+
+
+class Leaf(BaseModel):
+    """A part."""
+
+    name: str
+
+
+class Branch(BaseModel):
+    """A whole with parts, and with others of its kind."""
+
+    leaf: Leaf = Field(description="The first.")
+    leaves: list[Leaf] = []
+
+
+class Tree(Branch):
+    """A whole that holds its own kind."""
+
+    trees: list[Tree] = []
+
+
+def test_what_is_referred_to_stands_in_place_of_the_reference() -> None:
+    schema = inlined(Branch.model_json_schema())
+    assert "$ref" not in str(schema)
+    assert "$defs" not in schema
+    assert schema["properties"]["leaf"]["description"] == "The first."  # not the part's own
+    assert (
+        schema["properties"]["leaf"]["properties"]
+        == schema["properties"]["leaves"]["items"]["properties"]
+    )
+
+
+def test_a_schema_that_refers_to_itself_keeps_its_references() -> None:
+    assert "$ref" in str(inlined(Tree.model_json_schema()))
