@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 AHEAD = 2**20
 #: Seconds after which one who neither sends nor reads any more is given up.
 STALLED = 60.0
-#: Bytes of a request that is read whole: pictures as base64, as over MCP.
+#: Bytes of a request that is read whole: pictures as base64, as over MCP; and seconds for them.
 MAX_BODY = 64 * 2**20
+ARRIVED = 600.0
 
 
 class Intake:
@@ -60,8 +61,12 @@ class Intake:
                 yield piece
 
     async def whole(self) -> bytes:
-        """Return the body; raises as `pieces` does."""
-        return b"".join([piece async for piece in self.pieces()])
+        """Return the body; raises as `pieces` does, also where it comes too slowly."""
+        with anyio.move_on_after(ARRIVED):
+            return b"".join([piece async for piece in self.pieces()])
+        raise TimedOut(
+            f"the body of the request took more than {ARRIVED:g} seconds", "Send less, or faster"
+        )
 
 
 class Outlet:

@@ -309,6 +309,17 @@ async def test_who_stops_sending_or_reading_is_given_up(monkeypatch: pytest.Monk
         await Outlet().write(bytes(AHEAD + 1))
 
 
+async def test_who_sends_drop_by_drop_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outlets, "ARRIVED", 0.1)
+
+    async def drop() -> Any:
+        await asyncio.sleep(0.01)
+        return {"type": "http.request", "body": b"a", "more_body": True}
+
+    with pytest.raises(TimedOut, match="took more than"):
+        await Intake(drop).whole()
+
+
 async def test_a_client_that_hangs_up_while_it_sends_is_gone() -> None:
     events = [{"type": "http.request", "body": b"a", "more_body": True}]
 
