@@ -6,6 +6,7 @@ import ssl
 import time
 from collections import deque
 from collections.abc import AsyncIterator
+from weakref import WeakSet
 
 import httpx
 
@@ -25,6 +26,7 @@ class Connections(httpx.AsyncBaseTransport):
         """Connect when there are requests; `verify` is what httpx verifies with."""
         self._context = httpx.create_ssl_context(verify=verify, trust_env=False)  # one for all
         self._free: deque[tuple[float, httpx.AsyncHTTPTransport]] = deque()
+        self._all: WeakSet[httpx.AsyncHTTPTransport] = WeakSet()
 
     def __len__(self) -> int:
         """Return how many connections wait for a request."""
@@ -38,6 +40,7 @@ class Connections(httpx.AsyncBaseTransport):
             one = self._free.pop()[1]
         else:
             one = httpx.AsyncHTTPTransport(verify=self._context, trust_env=False, limits=_ONE)
+            self._all.add(one)
         response = await one.handle_async_request(request)  # where it fails, the connection is gone
         assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - for the type checker
         response.stream = _Body(response.stream, self, one)
@@ -48,9 +51,10 @@ class Connections(httpx.AsyncBaseTransport):
         self._free.append((time.monotonic(), one))
 
     async def aclose(self) -> None:
-        """Close every connection that is free."""
-        while self._free:
-            await self._free.pop()[1].aclose()
+        """Close every connection; requests still under way end."""
+        for one in list(self._all):
+            await one.aclose()
+        self._free.clear()
 
 
 class _Body(httpx.AsyncByteStream):

@@ -83,3 +83,16 @@ async def test_what_nobody_uses_is_closed(
     monkeypatch.setattr(module, "KEPT", -1.0)
     await http.post("/api/chat", json=CHAT)
     assert len(connections) == 1
+
+
+async def test_the_end_ends_what_is_under_way(
+    http: httpx.AsyncClient, connections: Connections, daemon: FakeOllama
+) -> None:
+    daemon.reply("/api/chat", {"message": {"content": "a"}}, 60.0)
+    async with http.stream("POST", "/api/chat", json=CHAT) as answer:
+        pieces = answer.aiter_raw()
+        await pieces.__anext__()
+        await connections.aclose()
+        await daemon.until(lambda: daemon.requests[-1].closed_early)
+        with pytest.raises((httpx.HTTPError, StopAsyncIteration)):
+            await pieces.__anext__()
