@@ -41,6 +41,7 @@ def serve_http(server: FastMCP[Any], app: App, listener: socket.socket | None = 
         host=settings.host,
         port=settings.port,
         log_config=None,  # stdout stays clean: its records go where ours go
+        access_log=False,  # its lines have the query
         lifespan="on",
         ws="none",
         server_header=False,

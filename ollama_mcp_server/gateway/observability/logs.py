@@ -47,13 +47,9 @@ class Lines(logging.Formatter):
 
 
 def log_lines(level: str) -> None:
-    """Let the process log lines of JSON to stderr from now on.
-
-    uvicorn's own lines about requests are left out: ours tell more, and theirs have the query.
-    """
+    """Let the process log lines of JSON to stderr from now on."""
     for handler in logging.getLogger().handlers:
         handler.setFormatter(Lines())
-    logging.getLogger("uvicorn.access").setLevel(logging.WARNING)
     access.setLevel(level.upper())
 
 
