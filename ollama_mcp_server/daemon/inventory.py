@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -30,9 +29,8 @@ def model_list(rows: Sequence[Part], total: int, next_offset: int | None = None)
 async def running(client: Client, catalog: Catalog) -> Running:
     """Return what is loaded, and which daemon this is; of several, what each is at in `hosts`."""
     hosts = await survey(client.hosts) if client.hosts else None
-    version, rows, cloud = await asyncio.gather(
-        client.request("GET", "/api/version"), catalog.running(), _cloud_status(client)
-    )
+    version = await client.request("GET", "/api/version")
+    rows, cloud = await catalog.running(), await _cloud_status(client)
     return Running.model_validate(
         {
             "models": [row_of(row) for row in rows],

@@ -127,9 +127,8 @@ class Board:
         try:
             with anyio.fail_after(PATIENCE), only_looking():
                 # not by the catalog: what is seen while a model loads must not guide its callers
-                version, told = await asyncio.gather(
-                    app.client.request("GET", "/api/version"), app.client.request("GET", "/api/ps")
-                )
+                version = await app.client.request("GET", "/api/version")
+                told = await app.client.request("GET", "/api/ps")
             rows = [row_of(row) for row in told.get("models") or ()]
             self._models = [RunningModel.model_validate(row) for row in rows]
             self._daemon = Daemon(url=app.client.address.url, version=version.get("version"))
