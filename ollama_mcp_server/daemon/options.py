@@ -73,3 +73,10 @@ class Options(BaseModel):
     def window(self) -> dict[str, Any]:
         """Return num_ctx alone, where the caller gave it."""
         return {} if self.num_ctx is None else {"num_ctx": self.num_ctx}
+
+
+def is_zero(keep_alive: object) -> bool:
+    """Return whether a `keep_alive` unloads the model at once: 0, or a duration such as "0s"."""
+    if isinstance(keep_alive, str):
+        return keep_alive != "" and not any(digit in keep_alive for digit in "123456789")
+    return keep_alive == 0 and keep_alive is not False

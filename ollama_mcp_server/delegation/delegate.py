@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from ..daemon.catalog import Modelfile, full_name
+from ..daemon.options import is_zero
 from ..daemon.refusals import lacking, overflow
 from ..daemon.wire import Part
 from ..errors import ContextOverflow, DaemonError, OllamaMCPError
@@ -245,7 +246,7 @@ class Delegate:
     async def _load(self, body: Part, progress: Progress) -> int | None:
         """Load the model as the call will want it, and return its window."""
         load: Part = {name: body[name] for name in _LOADS if name in body}
-        if load.get("keep_alive") in (0, "0"):
+        if is_zero(load.get("keep_alive")):
             del load["keep_alive"]  # it means after the answer
         with suppress(DaemonError):
             await self._client.request(

@@ -8,7 +8,7 @@ from fastmcp.tools import ToolResult, tool
 from pydantic import BeforeValidator, Field, StringConstraints
 
 from ..app import App
-from ..daemon.options import Options
+from ..daemon.options import Options, is_zero
 from ..daemon.results import meta
 from ..delegation.answer import waiting_phase
 from ..delegation.deadline import deadline
@@ -116,7 +116,7 @@ async def ollama_embed(
             sent = options.sent() if options else None
             body = choice.applied(given(dimensions=dimensions, options=sent, keep_alive=keep_alive))
             body.pop("system", None)  # a profile's, which is not for embedding
-            unload = not is_plain and body.get("keep_alive") in (0, "0s", "0m")
+            unload = not is_plain and is_zero(body.get("keep_alive"))
             if unload:
                 del body["keep_alive"]  # it means after the last request
             version = str(row["digest"]) if row else secrets.token_hex()

@@ -7,11 +7,10 @@ from fastmcp.tools import ToolResult, tool
 from pydantic import BeforeValidator, Field
 
 from ..app import App
-from ..daemon.catalog import full_name
 from ..daemon.hosts.survey import line_of as line_of_host
 from ..daemon.hosts.survey import silent
 from ..daemon.inventory import line_of, model_list, running, shown, size_of
-from ..daemon.options import Options
+from ..daemon.options import Options, is_zero
 from ..daemon.results import Loaded, ModelInfo, ModelList, Running, meta, timings
 from ..delegation.deadline import deadline
 from ..schemas import published
@@ -172,19 +171,18 @@ async def ollama_load(
     row = await app.catalog.find(model)
     body: dict[str, Any] = {"model": model, "keep_alive": keep_alive}
     if row is not None and "embedding" in (row.get("capabilities") or ()):
-        body["input"] = []
         if options:
             body["options"] = options.sent()
         body = {name: value for name, value in body.items() if value is not None}
+        # /api/generate loads no such model, but unloads any; /api/embed may answer while it goes
+        path = "/api/generate" if is_zero(keep_alive) else "/api/embed"
         with deadline(timeout):
-            answer = await app.client.request("POST", "/api/embed", body)
-        reason, warnings = "", option_warnings(options)
+            answer = await app.client.request("POST", path, {**body, "input": [], "stream": False})
+        reason, warnings = answer.get("done_reason", "load"), option_warnings(options)
     else:
         said = await ask_model(ctx, "/api/generate", body, options, timeout)
         answer, reason, warnings = said.final, said.done_reason, said.warnings
     after = {row["name"] for row in await app.catalog.running()}
-    if not reason:  # /api/embed does not tell
-        reason = "load" if full_name(model) in {full_name(name) for name in after} else "unload"
     gone = sorted(before - after - {model})
     warnings += [f"{name} was unloaded to make room" for name in gone if reason == "load"]
     loaded = Loaded(

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from ollama_mcp_server.daemon.options import Options
+from ollama_mcp_server.daemon.options import Options, is_zero
 
 
 def test_only_what_was_given_is_sent() -> None:
@@ -34,3 +34,13 @@ def test_another_unknown_option_is_passed_on() -> None:
 def test_what_the_daemon_would_choke_on_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         Options.model_validate(wrong)
+
+
+@pytest.mark.parametrize("keep_alive", [0, 0.0, "0", "0s", "0m", "0h0m", "0.0s", "-0s"])
+def test_a_model_kept_for_no_time_is_known(keep_alive: object) -> None:
+    assert is_zero(keep_alive)
+
+
+@pytest.mark.parametrize("keep_alive", [None, -1, 5, 0.5, "10m", "0.5s", "1h0m", "", False])
+def test_a_model_kept_for_a_time_is_known(keep_alive: object) -> None:
+    assert not is_zero(keep_alive)

@@ -180,6 +180,7 @@ STORIES: dict[str, list[Ask]] = {
     ],
     "chat loads": [chat(messages=[]), chat(messages=None), chat(messages=[], stream=True)],
     "chat unloads": [chat(messages=[], keep_alive=0), chat(messages=[], keep_alive="0s")],
+    "generate unloads what embeds": [generate("", model="{embed}", keep_alive=0)],
     "chat keep_alive": [
         *[chat(keep_alive=good) for good in (-1, "10m", 3.5, "1h30m", None)],
         *[chat(keep_alive=bad) for bad in ("5x", "5", "", "x", True)],
