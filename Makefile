@@ -26,7 +26,7 @@ test: setup ## run every test, those against a real Ollama included
 ifdef ARGS
 	@$(BED) $(RUN) -m pytest $(ARGS)
 else # two processes, each with a daemon of its own
-	@$(RUN) -m pytest -m "not live" --ignore tests/clients -n 2
+	@$(RUN) -m pytest -m "not live" --ignore tests/clients --ignore tests/proof -n 2
 	@$(BED) $(RUN) -m pytest tests/live tests/clients -n 2 --dist loadfile
 endif
 

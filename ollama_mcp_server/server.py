@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastmcp import FastMCP
 from fastmcp.prompts import Prompt
@@ -24,6 +24,9 @@ from .settings import Settings, servers_file
 from .subscriptions import Subscriptions
 from .tools._changes import BUS
 from .tools._hints import HEEDS, LONG, MEMORY
+
+if TYPE_CHECKING:
+    from mcp.server.request_state import RequestStateSecurity
 
 logger = logging.getLogger(__name__)
 
@@ -86,6 +89,7 @@ def build_server(app: App) -> FastMCP[Any]:
         ],
         mask_error_details=True,
         dereference_schemas=False,  # done once, by discover
+        request_state_security=sealing(app.settings),
         on_duplicate="error",
     )
     schemas = {}
@@ -120,6 +124,16 @@ def build_server(app: App) -> FastMCP[Any]:
     subscriptions.serve(server)
     _skip_the_list_before_each_call(server, schemas)
     return server
+
+
+def sealing(settings: Settings) -> "RequestStateSecurity | None":
+    """Return how questions to the user are sealed; None is a key of this process's own."""
+    key = settings.request_state_key
+    if key is None:
+        return None
+    from mcp.server.request_state import RequestStateSecurity
+
+    return RequestStateSecurity(keys=[key.get_secret_value()])
 
 
 async def _check_servers(app: App) -> None:

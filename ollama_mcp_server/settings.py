@@ -287,6 +287,11 @@ class Settings(BaseSettings):
         le=64,
         description="Processes that serve HTTP on the one port; more than one keep no sessions.",
     )
+    request_state_key: SecretStr | None = Field(
+        None,
+        description="Secret of at least 32 characters that seals questions to the user; servers "
+        "behind one balancer share it (default: a new one at each start, for all processes).",
+    )
     gateway: bool = Field(
         False,
         description="With --transport http: also serve OpenAI's, Anthropic's and Ollama's own "
@@ -432,6 +437,12 @@ class Settings(BaseSettings):
         if self.auth_token and len(self.auth_token.get_secret_value()) < 16:
             raise ValueError(
                 "OLLAMA_MCP_AUTH_TOKEN: a token of fewer than 16 characters can be guessed; "
+                "make one with `openssl rand -hex 32`"
+            )
+        key = self.request_state_key
+        if key and len(key.get_secret_value().encode()) < 32:  # what the SDK asks for
+            raise ValueError(
+                "OLLAMA_MCP_REQUEST_STATE_KEY: 32 characters at least; "
                 "make one with `openssl rand -hex 32`"
             )
         return self

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import secrets
 import signal
 import socket
 import threading
@@ -13,6 +14,8 @@ from collections.abc import Callable
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from types import FrameType
+
+from pydantic import SecretStr
 
 from ..settings import Settings
 from .listening import announce, bound
@@ -51,6 +54,9 @@ def serve_together(settings: Settings, work: Work) -> int:
         logger.error("cannot serve on %s:%s: %s", settings.host, settings.port, error.strerror)
         return FAILED
     announce(listener, settings.path)
+    if settings.request_state_key is None:  # an answer may come to another process than asked
+        key = SecretStr(secrets.token_hex(32))
+        settings = settings.model_copy(update={"request_state_key": key})
     return Crew(settings, work, listener).run()
 
 
