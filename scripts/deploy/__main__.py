@@ -57,7 +57,11 @@ def checks(tools: Validators) -> dict[str, Callable[[], str]]:
         return execute([tools.program(program), *map(str, words)], env=tools.environment)
 
     def compose() -> str:
-        needed = {"OLLAMA_MCP_AUTH_TOKEN": "0123456789abcdef", "GRAFANA_PASSWORD": "grafana"}
+        needed = {
+            "OLLAMA_MCP_AUTH_TOKEN": "0123456789abcdef",
+            "OLLAMA_MCP_REQUEST_STATE_KEY": "0123456789abcdef" * 2,
+            "GRAFANA_PASSWORD": "grafana",
+        }
         files = [ROOT / "compose.yaml", DEPLOY / "compose.scale.yaml"]
         for file in files:
             execute([tools.program("compose"), file], env={**os.environ, **needed})
