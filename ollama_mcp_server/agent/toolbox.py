@@ -76,6 +76,9 @@ class Toolbox:
         """
         if self._version == self.lease.version:
             return []
+        if self._version is not None:  # what is offered anew may answer what has been asked
+            trusted = (self.lease.definition(server).trusted for server in self.lease.tools)
+            self._tainted = self._tainted or not all(trusted)
         self._version = self.lease.version
         usable = {
             server: [tool for tool in tools if self._may_use(server, tool)]
