@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 import logging
 from pathlib import Path
@@ -204,6 +205,24 @@ def test_the_one_token_is_everything() -> None:
     for wrong in (b"", TOKEN[:-1].encode(), f"{TOKEN}x".encode(), b"\xff\xfe"):
         assert keys.find(wrong) is None
     assert TOKEN not in repr(vars(keys))
+
+
+@pytest.mark.parametrize("which", ["first", "last", "none"])
+def test_every_key_is_compared_whichever_it_is(which: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[tuple[str, str]] = []
+
+    def compare(one: str, other: str) -> bool:
+        compared.append((one, other))
+        return real(one, other)
+
+    real = hmac.compare_digest
+    monkeypatch.setattr(hmac, "compare_digest", compare)
+    made = [make(f"app-{number}") for number in range(5)]
+    keys = Keys([key for _, key in made])
+    given = {"first": made[0][0], "last": made[-1][0], "none": "nobody's"}[which]
+    assert (keys.find(given.encode()) is None) is (which == "none")
+    assert len(compared) == 5
+    assert len({len(one) for pair in compared for one in pair}) == 1, "digests, not what was given"
 
 
 def test_keys_and_token_stand_side_by_side() -> None:
