@@ -28,10 +28,16 @@ from .tools._hints import HEEDS, LONG, MEMORY
 if TYPE_CHECKING:
     from mcp.server.request_state import RequestStateSecurity
 
+    from .tasks import Tasks
+
 logger = logging.getLogger(__name__)
 
 #: Toolsets, in the order of the documentation; a tool names its own by a tag.
 TOOLSETS = ("chat", "models", "agent", "conversations", "publish", "web")
+
+#: What a page of a list holds: all of it, as a rule. Without pages a cursor that nobody gave would
+#: be passed over, where the protocol wants an error (MCP, pagination: -32602).
+PAGE = 1_000
 
 #: Seconds after the start when the servers of agents are looked at.
 AFTER_THE_LIST = 2.0
@@ -89,9 +95,11 @@ def build_server(app: App) -> FastMCP[Any]:
         ],
         mask_error_details=True,
         dereference_schemas=False,  # done once, by discover
+        list_page_size=PAGE,
         request_state_security=sealing(app.settings),
         on_duplicate="error",
     )
+    tasks = tasks_of(server, app.settings)
     schemas = {}
     found = discover(tools, app.settings.tools_dir, logger.error, more=[resources, prompts])
     for component in found:
@@ -107,7 +115,7 @@ def build_server(app: App) -> FastMCP[Any]:
                 component.parameters = with_host(component, hosts)
             schemas[component.name] = component.parameters
             arguments[component.name] = Arguments.of(component)
-            server.add_tool(component)
+            server.add_tool(tasks.offer(component) if tasks else component)
         elif isinstance(component, Resource):
             server.add_resource(component)
         elif isinstance(component, ResourceTemplate):
@@ -134,6 +142,24 @@ def sealing(settings: Settings) -> "RequestStateSecurity | None":
     from mcp.server.request_state import RequestStateSecurity
 
     return RequestStateSecurity(keys=[key.get_secret_value()])
+
+
+def tasks_of(server: FastMCP[Any], settings: Settings) -> "Tasks | None":
+    """Return what lets a server's long calls be tasks; None where that is off.
+
+    Raises:
+        ValueError: it is on, and its extra is not installed.
+    """
+    if not settings.tasks:
+        return None
+    try:
+        from .tasks import add_tasks  # which takes its time
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"OLLAMA_MCP_TASKS needs the package {error.name}, which is not installed: "
+            "pip install 'ollama-mcp-server[tasks]'"
+        ) from error
+    return add_tasks(server, settings)
 
 
 async def _check_servers(app: App) -> None:
