@@ -4,7 +4,7 @@ VENV   := .venv
 RUN    := $(VENV)/bin/python
 BED    := $(RUN) -m scripts.testbed run --
 
-.PHONY: help setup demo test check lint types docs docs-check site picture schemas bench bundle deploy-check clean
+.PHONY: help setup demo test check lint types docs docs-check site picture schemas bench scale bundle deploy-check clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -61,6 +61,12 @@ schemas: setup ## accept the tools' schemas as they are now; review the diff
 
 bench: setup ## measure, as ratios in one run; ARGS=gateway or ARGS=batch for those
 	@$(BED) $(RUN) -m bench $(ARGS)
+
+scale: setup ## show two servers, two Ollamas, HAProxy and Valkey while parts die; ARGS=--write
+	@$(RUN) -m scripts.scale $(ARGS)
+
+soak: setup ## call a server for half an hour, and see that it does not grow
+	@$(BED) $(RUN) -m bench soak $(ARGS)
 
 bundle: setup ## pack the MCP bundle for Claude Desktop into dist/
 	@$(RUN) -m scripts.deploy.bundle
