@@ -4,7 +4,7 @@ VENV   := .venv
 RUN    := $(VENV)/bin/python
 BED    := $(RUN) -m scripts.testbed run --
 
-.PHONY: help setup demo test check lint types docs docs-check site picture schemas bench scale bundle deploy-check clean
+.PHONY: help setup demo test check lint types docs docs-check site picture schemas bench scale bundle packages deploy-check clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -59,7 +59,7 @@ picture: setup ## draw the README's picture anew, from a real run
 schemas: setup ## accept the tools' schemas as they are now; review the diff
 	@UPDATE_SCHEMAS=1 $(RUN) -m pytest -q tests/test_schemas.py tests/prompts tests/resources
 
-bench: setup ## measure, as ratios in one run; ARGS=gateway or ARGS=batch for those
+bench: setup ## measure, as ratios in one run; ARGS=gateway, batch or peers for those
 	@$(BED) $(RUN) -m bench $(ARGS)
 
 scale: setup ## show two servers, two Ollamas, HAProxy and Valkey while parts die; ARGS=--write
@@ -70,6 +70,9 @@ soak: setup ## call a server for half an hour, and see that it does not grow
 
 bundle: setup ## pack the MCP bundle for Claude Desktop into dist/
 	@$(RUN) -m scripts.deploy.bundle
+
+packages: ## install the package in every way, with every Python here, and start it
+	@$(PYTHON) -m scripts.packages $(ARGS)
 
 deploy-check: setup ## check what is deployed and published by the tools that will read it
 	@$(RUN) -m scripts.deploy $(ARGS)

@@ -32,8 +32,8 @@ FINAL = {
 
 
 def main() -> None:
-    """Run every measurement and print a table of Markdown; `gateway`, `batch`, `soak` run those."""
-    if sys.argv[1:2] in (["gateway"], ["batch"], ["soak"]):
+    """Run every measurement and print a table; `gateway`, `batch`, `peers`, `soak` run those."""
+    if sys.argv[1:2] in (["gateway"], ["batch"], ["peers"], ["soak"]):
         import_module(f"bench.{sys.argv[1]}").main(sys.argv[2:])
         return
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)

@@ -46,11 +46,28 @@ class Child:
         """Send a request and return its result; what comes meanwhile is let go."""
         self._last += 1
         self._send({"id": self._last, "method": method, "params": params or {}})
+        return self._replies({self._last})
+
+    def at_once(self, tool: str, arguments: Mapping[str, Any], calls: int) -> None:
+        """Call a tool so many times at once, and wait until each is answered."""
+        asked = set(range(self._last + 1, self._last + 1 + calls))
+        self._last += calls
+        for number in asked:
+            params = {"name": tool, "arguments": arguments}
+            self._send({"id": number, "method": "tools/call", "params": params})
+        self._replies(asked)
+
+    def _replies(self, asked: set[int]) -> dict[str, Any]:
+        """Read until all that was asked is answered; return the last result."""
         assert self._process.stdout
         for line in self._process.stdout:
+            if not line.startswith(b"{"):  # some print other things too
+                continue
             message = json.loads(line)
-            if message.get("id") == self._last:
-                return dict(message["result"])
+            if message.get("id") in asked:
+                asked.remove(message["id"])
+                if not asked:
+                    return dict(message["result"])
         raise RuntimeError("the server ended")
 
     def call(self, tool: str, arguments: Mapping[str, Any], token: int = 0) -> dict[str, Any]:
