@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import gc
 import logging
 import os
@@ -13,7 +12,7 @@ from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 from . import __version__
-from .flags import COMMANDS, add_flags, fail, read_settings, settings_of
+from .flags import COMMANDS, command_parser, fail, read_settings, settings_of
 
 if TYPE_CHECKING:
     from socket import socket
@@ -56,17 +55,7 @@ def prepare(settings: Settings) -> None:
 
 def run_command(name: str, argv: Sequence[str]) -> int:
     """Run one of the commands; returns the exit status."""
-    from importlib import import_module
-
-    command = import_module(f".commands.{name}", __package__)
-    made = argparse.ArgumentParser(
-        prog=f"ollama-mcp-server {name}",
-        description=command.__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="Every setting of the server counts here too, as a variable or in its file.",
-    )
-    command.add_arguments(made)
-    add_flags(made.add_argument_group("settings"), command.SETTINGS)
+    command, made = command_parser(name)
     arguments = made.parse_intermixed_args(argv)
     settings = settings_of(arguments, command.SETTINGS)
     prepare(settings)

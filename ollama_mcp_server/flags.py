@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, NoReturn
+from importlib import import_module
+from textwrap import fill
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import __version__
 
@@ -24,27 +26,43 @@ COMMANDS = {
     "uninstall": "take it out of an MCP client's file again",
     "keys": "make, list and remove the keys with which clients call it over HTTP",
     "doctor": "show what works here, and what mends the rest",
+    "completion": "print what lets a shell complete all this: bash, zsh or fish",
 }
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser: a flag for each setting that is no secret, with its own description."""
-    from .settings import Settings
+    from .settings import Settings, is_secret, variable
 
+    secrets = ", ".join(variable(name) for name in Settings.model_fields if is_secret(name))
     listed = "\n".join(f"  {name:<11}{told}" for name, told in COMMANDS.items())
     made = argparse.ArgumentParser(
         prog="ollama-mcp-server",
         usage="%(prog)s [option …]\n       %(prog)s COMMAND …",
         description=f"{ABOUT}\n\ncommands, each with a --help of its own:\n{listed}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="Each option can also be set by the variable behind it, or in\n"
-        "~/.config/ollama-mcp-server/config.toml. Secrets only there: OLLAMA_API_KEY,\n"
-        "OLLAMA_MCP_AUTH_TOKEN, OLLAMA_MCP_HEADERS, OLLAMA_MCP_STATE_URL, OLLAMA_MCP_SERVERS,\n"
-        "OLLAMA_MCP_OPENAI_API_KEY, OLLAMA_MCP_KEYS.",
+        epilog=fill(
+            "Each option can also be set by the variable behind it, or in "
+            f"~/.config/ollama-mcp-server/config.toml. Secrets only there: {secrets}."
+        ),
     )
     made.add_argument("--version", action="version", version=f"ollama-mcp-server {__version__}")
     add_flags(made, Settings.model_fields)
     return made
+
+
+def command_parser(name: str) -> tuple[Any, argparse.ArgumentParser]:
+    """Return the module of a command, and its parser: its own arguments, and settings as flags."""
+    command = import_module(f".commands.{name}", __package__)
+    made = argparse.ArgumentParser(
+        prog=f"ollama-mcp-server {name}",
+        description=command.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="Every setting of the server counts here too, as a variable or in its file.",
+    )
+    command.add_arguments(made)
+    add_flags(made.add_argument_group("settings"), command.SETTINGS)
+    return command, made
 
 
 def add_flags(to: argparse._ActionsContainer, names: Iterable[str]) -> None:

@@ -10,9 +10,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ollama_mcp_server.delegation.recommended import AS_OF, MODELS, fitting
 from ollama_mcp_server.settings import Settings, is_secret, quiet_the_frame, variable
 
 ROOT = Path(__file__).parent.parent
+#: GB of memory that computers come with, and the bytes of each that their systems tell of.
+COMPUTERS, TOLD = (4, 8, 16, 24, 32, 48, 64, 96, 128, 192), int(0.97 * 2**30)
 
 
 def main() -> int:
@@ -27,6 +30,7 @@ def main() -> int:
             "prompts": prompts_table(prompts),
         },
         ROOT / "docs" / "settings.md": {"reference": settings_table()},
+        ROOT / "docs" / "models.md": {"models": models_table()},
     }
     stale = []
     for path, blocks in parts.items():
@@ -150,6 +154,21 @@ def prompts_table(prompts: list[Any]) -> str:
         for each in prompt.arguments or ():
             need = " (required)" if each.required else ""
             rows.append(f"| | `{each.name}`{need} | {told({'description': each.description})} |")
+    return "\n".join(rows)
+
+
+def models_table() -> str:
+    """Return a row for each recommended model: what it needs, what it does, its licence."""
+    rows = [
+        f"| model, as of {AS_OF} | parameters | download | memory | named from | also | licence |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for model in MODELS:
+        computer = next(size for size in COMPUTERS if model in fitting(size * TOLD))
+        rows.append(
+            f"| `{model.name}` | {model.parameters} | {model.download:g} GB | {model.memory:g} GB "
+            f"| {computer} GB | {', '.join(model.also)} | {model.licence} |"
+        )
     return "\n".join(rows)
 
 

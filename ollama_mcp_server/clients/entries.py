@@ -27,7 +27,7 @@ class Editor(Protocol):
 
 _EDITORS: Mapping[Format, Editor] = {"JSON": json_text, "TOML": toml_text, "YAML": yaml_text}
 #: Names of an entry that is an address, and no command.
-_ADDRESSES = frozenset(("url", "serverUrl", "httpUrl", "uri"))
+ADDRESSES = frozenset(("url", "serverUrl", "httpUrl", "uri"))
 _BOM = "\ufeff"
 
 
@@ -51,7 +51,7 @@ def added(
     """
     editor, way = _EDITORS[form], (container, name)
     held = entries(text, form, container, source).get(name)
-    if isinstance(held, dict) and _ADDRESSES & held.keys():
+    if isinstance(held, dict) and ADDRESSES & held.keys():
         text = removed(text, form, container, name, source)
     body, unfold = _folded(text)
     after = editor.put(body, way, dict(entry), source)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from ..daemon.catalog import capable, nearest
 from ..daemon.wire import Part
+from ..delegation.recommended import fitting
 from ..errors import OllamaMCPError
 from ._words import count, failure
 
@@ -20,9 +21,6 @@ Status: TypeAlias = Literal["ok", "warn", "fail"]
 
 #: The oldest Ollama that this server is tested with.
 OLDEST = (0, 34, 0)
-#: A model that runs anywhere, and can do tools.
-SMALL = "qwen3:1.7b"
-SMALL_SIZE = "1.4 GB"
 #: Models that are named in a line.
 NAMED = 5
 FIX = "ollama-mcp-server doctor --fix"
@@ -70,16 +68,23 @@ def broken(name: str, error: OllamaMCPError, mend: str = "") -> Check:
     return Check(name, "fail", told, mend or hint)
 
 
-def models(rows: Sequence[Part]) -> Check:
-    """Judge what is installed, with what each model can do."""
+def models(rows: Sequence[Part], memory: int | None) -> Check:
+    """Judge what is installed, with what each model can do; `memory` is this computer's, in bytes.
+
+    Where nothing installed calls tools, a model is named that does, and that fits.
+    """
     told = [f"{row.get('name')} ({', '.join(row.get('capabilities') or ['?'])})" for row in rows]
     more = f", and {len(told) - NAMED} more" if len(told) > NAMED else ""
     found = f"{count(len(rows), 'model')}: {', '.join(told[:NAMED])}{more}" if rows else "no model"
-    if not capable(rows, "completion"):
-        return Check("models", "fail", f"{found}; none chats", f"ollama pull {SMALL}")
-    if not capable(rows, "tools"):
-        return Check("models", "warn", f"{found}; none calls tools", f"ollama pull {SMALL}")
-    return Check("models", "ok", found)
+    if capable(rows, "tools") and capable(rows, "completion"):
+        return Check("models", "ok", found)
+    best = fitting(memory)[0]
+    fits = f"{best.name} does, a download of {best.download:g} GB that takes {best.memory:g} GB"
+    if capable(rows, "completion"):
+        return Check(
+            "models", "warn", f"{found}; none calls tools: {fits}", f"ollama pull {best.name}"
+        )
+    return Check("models", "fail", f"{found}; none chats: {fits}", f"ollama pull {best.name}")
 
 
 def missing(model: str, rows: Sequence[Part]) -> Check:

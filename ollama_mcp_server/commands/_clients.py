@@ -57,7 +57,7 @@ def look(client: Client, computer: Computer) -> dict[str, Any]:
     """
     from ..clients.entries import entries
     from ..clients.file import read
-    from ..clients.launch import is_ours
+    from ..clients.ours import own_entries
 
     file = change.place(client, computer)
     row = {
@@ -70,9 +70,4 @@ def look(client: Client, computer: Computer) -> dict[str, Any]:
         held = entries(read(file), client.format, client.container, str(file))
     except OllamaMCPError as error:
         return {**row, "installed": [], "error": error.message}
-    ours = [
-        name
-        for name, entry in held.items()
-        if isinstance(entry, dict) and client.command in entry and is_ours(client.launch(entry)[0])
-    ]
-    return {**row, "installed": ours}
+    return {**row, "installed": [entry.name for entry in own_entries(client, held)]}

@@ -1,4 +1,4 @@
-"""Looks at an installation from end to end: the daemon, its models, a chat, servers, HTTP."""
+"""Looks at an installation from end to end: daemon, models, a chat, servers, HTTP, clients."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from ..auth import refusal_to_bind
 from ..daemon.catalog import full_name
 from ..daemon.hosts.survey import survey as survey_hosts
 from ..daemon.installed import find_ollama, how_to_install, only_looking, reason_not_to_start
+from ..delegation.choice import physical_memory
 from ..errors import ModelNotFound, OllamaMCPError
 from ..gateway.access.keys import read_keys
 from ..settings import environment
 from . import _checks
 from ._checks import Check
+from ._client_checks import clients
 from .servers import survey as survey_servers
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ HELLO = "Answer with one word: hello."
 async def examine(app: App, model: str | None, progress: Progress) -> list[Check]:
     """Return what is found of everything; `model` is to chat, or the one that a call would get.
 
-    Nothing is started but the configured MCP servers, and nothing is changed.
+    Nothing is started but MCP servers, for as long as they are looked at, and nothing is changed.
     """
     progress.update("looking for the daemon")
     found = await daemon(app)
@@ -42,7 +44,8 @@ async def examine(app: App, model: str | None, progress: Progress) -> list[Check
     progress.update("starting the MCP servers")
     found += await servers(app)
     found += await http_side(app)
-    return found
+    progress.update("starting the server as the clients do")
+    return [*found, *await clients(app.settings)]
 
 
 async def daemon(app: App) -> list[Check]:
@@ -72,7 +75,8 @@ async def daemon(app: App) -> list[Check]:
 async def chatting(app: App, model: str | None, progress: Progress) -> list[Check]:
     """Return which models there are, how one chats, and where it runs."""
     rows = await app.catalog.installed()
-    found = [_checks.models(rows)]
+    is_here = app.client.address.is_loopback and not app.client.hosts
+    found = [_checks.models(rows, physical_memory() if is_here else None)]
     if found[0].status == "fail":
         return found
     body = {"messages": [{"role": "user", "content": HELLO}], "options": {"num_predict": TOKENS}}

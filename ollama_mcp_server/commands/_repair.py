@@ -5,17 +5,17 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anyio
 
 from ..daemon.catalog import capable
 from ..daemon.installed import find_ollama, how_to_install, only_looking, reason_not_to_start
 from ..daemon.keeping import Lasting
+from ..delegation.recommended import SMALL
 from ..delegation.transfer import Transfer
 from ..errors import DaemonUnreachable
 from ..settings import environment
-from ._checks import SMALL, SMALL_SIZE
 from ._words import write
 
 if TYPE_CHECKING:
@@ -51,10 +51,10 @@ def repair(engine: Engine, *, asks: bool) -> None:
         write(sys.stderr, f"Ollama runs at {address.url}; it stays until you end it.")
     if engine.do(lambda _: chats(app), lambda _: None):
         return
-    if agreed(f"No installed model chats. Pull {SMALL} ({SMALL_SIZE})?", asks=asks):
+    if agreed(f"No installed model chats. Pull {SMALL.name} ({SMALL.download:g} GB)?", asks=asks):
         with Bar() as bar:
             engine.do(lambda emit: pull(app, emit), bar.show)
-        write(sys.stderr, f"{SMALL} is installed.")
+        write(sys.stderr, f"{SMALL.name} is installed.")
 
 
 def agreed(question: str, *, asks: bool) -> bool:
@@ -105,14 +105,22 @@ async def start(app: App, program: str) -> None:
         state = await keeping.ensure(program, anew=False)
 
 
+class Far(NamedTuple):
+    """How far a pull is: its phase, and bytes."""
+
+    status: str
+    done: int
+    total: int
+
+
 async def pull(app: App, emit: Emit) -> None:
     """Pull the small model, and emit how far it is."""
     moved = Transfer()
-    body = {"model": SMALL, "stream": True}
+    body = {"model": SMALL.name, "stream": True}
     async with aclosing(app.client.stream("/api/pull", body)) as parts:
         async for part in parts:
             moved.add(part)
-            emit(moved)
+            emit(Far(moved.status, moved.done, moved.total))
     app.catalog.forget()
 
 
@@ -131,18 +139,17 @@ class Bar:
             columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
             self._bar = Progress(*columns, console=Console(stderr=True))
             self._bar.start()
-            self._task = self._bar.add_task(SMALL, total=None)
+            self._task = self._bar.add_task(SMALL.name, total=None)
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._bar is not None:
             self._bar.stop()
 
-    def show(self, moved: Transfer) -> None:
+    def show(self, far: Far) -> None:
         """Show how far it is."""
         if self._bar is not None:
-            total = moved.total or None
-            self._bar.update(self._task, completed=moved.done, total=total)
-        elif moved.status != self._told:
-            self._told = moved.status
-            write(sys.stderr, moved.status)
+            self._bar.update(self._task, completed=far.done, total=far.total or None)
+        elif far.status != self._told:
+            self._told = far.status
+            write(sys.stderr, far.status)

@@ -1,7 +1,8 @@
 """Show what works here, and what to do about what does not.
 
 Ollama and its daemon, its models, a real chat, whether a GPU is used, the MCP servers of agents,
-and the port and token of HTTP: each ok, warn or fail, with what mends it.
+the port and token of HTTP, and this server in the MCP clients of this computer, started as each
+starts it: each ok, warn or fail, with what mends it.
 
 With --model M that model chats, and is then asked to call tools, natively and held to a JSON
 Schema (the fallback); what it did is shown beside each task.
@@ -139,7 +140,7 @@ class Report(Protocol):
 
 
 async def installation(app: App, arguments: argparse.Namespace, progress: Progress) -> Section:
-    """Return how everything is, from the daemon to the token."""
+    """Return how everything is, from the daemon to the clients."""
     from . import _checks
     from ._examination import examine
 

@@ -6,12 +6,15 @@ from fastmcp.prompts import prompt
 from ..app import App
 from ..daemon.inventory import line_of
 from ..delegation.choice import physical_memory
+from ..delegation.recommended import fitting
 from ..errors import OllamaMCPError
 from ..glance import look
 from ._words import quoted
 
 #: More models than these are told by number.
 MOST = 60
+#: Models that are proposed, of those that are not installed.
+PROPOSED = 3
 
 
 @prompt(title="Choose a local model")
@@ -36,6 +39,10 @@ Tell me so in a sentence and what to do; once it is done, ollama_list has the mo
     if len(rows) > MOST:
         lines.append(f"- and {len(rows) - MOST} more: ollama_list")
     memory = physical_memory() if app.client.address.is_loopback else None
+    proposed = "; ".join(
+        f"{model.name} ({', '.join(('tools', *model.also))}: {model.download:g} GB to download)"
+        for model in fitting(memory)[:PROPOSED]
+    )
     room = f"This machine has {memory / 1e9:.0f} GB of memory. " if memory else ""
     return f"""\
 Choose one of my local models for this:
@@ -52,4 +59,5 @@ than their size on disk. {room}A model marked remote sees what is sent to it: ch
 agree.
 
 Answer with the name to pass as model and the reason in a sentence, and the second best. If none \
-suits, name one from ollama.com/library with its size, and offer to get it with ollama_pull."""
+suits, name one from ollama.com/library with its size, and offer to get it with ollama_pull. These \
+fit this machine, as far as its memory is known: {proposed}."""

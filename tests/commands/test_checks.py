@@ -9,6 +9,7 @@ import pytest
 
 from ollama_mcp_server.commands import _checks
 from ollama_mcp_server.commands._checks import Check
+from ollama_mcp_server.delegation.recommended import SMALL, fitting
 from ollama_mcp_server.errors import DaemonUnreachable, ModelNotFound
 from ollama_mcp_server.settings import Settings
 
@@ -57,14 +58,21 @@ def test_an_error_is_told_with_its_hint_in_words_for_people() -> None:
     [([], "fail"), ([EMBEDS], "fail"), ([PLAIN, EMBEDS], "warn"), ([CHATS, EMBEDS], "ok")],
 )
 def test_a_model_must_chat_and_should_call_tools(rows: list[Any], status: str) -> None:
-    check = _checks.models(rows)
+    check = _checks.models(rows, None)
     assert check.status == status
-    assert (check.mend == f"ollama pull {_checks.SMALL}") == (status != "ok")
+    assert (check.mend == f"ollama pull {SMALL.name}") == (status != "ok")
     assert all(row["name"] in check.found for row in rows)
 
 
+def test_the_model_that_is_named_fits_this_computer() -> None:
+    best = fitting(64 * 10**9)[0]
+    check = _checks.models([PLAIN], 64 * 10**9)
+    assert check.mend == f"ollama pull {best.name}" != f"ollama pull {SMALL.name}"
+    assert f"a download of {best.download:g} GB that takes {best.memory:g} GB" in check.found
+
+
 def test_a_long_list_of_models_is_cut() -> None:
-    found = _checks.models([{**CHATS, "name": f"m{number}"} for number in range(9)]).found
+    found = _checks.models([{**CHATS, "name": f"m{number}"} for number in range(9)], None).found
     assert "9 models" in found
     assert "and 4 more" in found
     assert "m7" not in found

@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
-from ollama_mcp_server.commands._checks import SMALL
 from ollama_mcp_server.commands.doctor import show, tools_section
+from ollama_mcp_server.delegation.recommended import SMALL
 from scripts.testbed.processes import free_port
 from tests.commands.conftest import SECRET, Ran
 from tests.commands.terminal import Terminal
 from tests.fake_ollama import FakeOllama, Model
 from tests.fake_ollama.models import key_of
+from tests.wire import ROOT
 
 Command = Callable[..., Ran]
 #: A server of the standard library alone, which starts at once.
@@ -98,7 +99,8 @@ def test_all_is_looked_at(doctor: Command, daemon: FakeOllama) -> None:
     assert "ollama-mcp-server" in title
     assert columns.split("\t")[1:] == ["WHAT", "FOUND", "TO MEND IT"]
     told = {row.split("\t")[1]: row.split("\t")[0] for row in rows}
-    assert list(told) == ["ollama", "daemon", "models", "chat", "gpu", "servers", "port", "token"]
+    looked_at = ["ollama", "daemon", "models", "chat", "gpu", "servers", "port", "token", "clients"]
+    assert list(told) == looked_at
     assert told["daemon"] == told["models"] == told["chat"] == "ok"
     assert daemon.url in ran.stdout
     assert any(request.path == "/api/chat" for request in daemon.requests)
@@ -156,13 +158,33 @@ def test_fix_asks_first(command: Command) -> None:
     assert "--yes" in ran.stderr
 
 
-def test_fix_pulls_a_small_model_where_none_chats(doctor: Command, daemon: FakeOllama) -> None:
+def without_a_model(daemon: FakeOllama) -> None:
+    """Leave the daemon without models, and the registry with one."""
     daemon.library.models.clear()
-    daemon.library.registry[key_of(SMALL)] = Model(SMALL, "qwen3", 1.7, 32768, 2048)
+    daemon.library.registry[key_of(SMALL.name)] = Model(SMALL.name, "qwen3", 1.7, 32768, 2048)
+
+
+def test_fix_pulls_a_small_model_where_none_chats(doctor: Command, daemon: FakeOllama) -> None:
+    without_a_model(daemon)
     ran = doctor("--fix", "--yes", "--json")
-    assert f"{SMALL} is installed" in ran.stderr
+    assert "pulling manifest\n" in ran.stderr, "a line for each phase, where no terminal is"
+    assert "\x1b" not in ran.stderr
+    assert f"{SMALL.name} is installed" in ran.stderr
     assert checks(ran)["chat"]["status"] == "ok"
     assert ran.returncode == 0
+
+
+@pytest.mark.parametrize("no_color", ["", "1"])
+def test_fix_shows_a_bar_at_a_terminal(home: Path, daemon: FakeOllama, no_color: str) -> None:
+    without_a_model(daemon)
+    told = {"OLLAMA_HOST": daemon.url, "OLLAMA_MCP_DISABLE": "1", "NO_COLOR": no_color}
+    with Terminal(home, "doctor", "--fix", **told) as terminal:
+        terminal.until(f"Pull {SMALL.name} ({SMALL.download:g} GB)? [y/N] ")
+        terminal.type("y\n")
+        bar = terminal.until(f"{SMALL.name} is installed")
+        assert "━" in bar
+        assert ("\x1b[38;" in terminal.raw or "\x1b[3" in terminal.raw) is not bool(no_color)
+        terminal.wait()
 
 
 def test_fix_asks_at_a_terminal_and_heeds_a_no(home: Path, daemon: FakeOllama) -> None:
@@ -173,3 +195,47 @@ def test_fix_asks_at_a_terminal_and_heeds_a_no(home: Path, daemon: FakeOllama) -
         terminal.type("n\n")
         assert terminal.wait() == 1
     assert not any(request.path == "/api/pull" for request in daemon.requests)
+
+
+def test_the_clients_of_this_computer_are_looked_at(
+    doctor: Command, home: Path, daemon: FakeOllama
+) -> None:
+    started = {"command": sys.executable, "args": ["-m", "ollama_mcp_server"]}
+    broken = {"command": "/nowhere/ollama-mcp-server", "env": {"OLLAMA_API_KEY": SECRET}}
+    far = {"url": f"{daemon.url}/mcp?key={SECRET}", "headers": {"Authorization": SECRET}}
+    off = {**broken, "disabled": True}
+    for name, entry in (
+        (".cursor/mcp.json", {**started, "env": {"PYTHONPATH": str(ROOT)}}),
+        (".gemini/settings.json", broken),
+        (".lmstudio/mcp.json", far),
+        (".codeium/windsurf/mcp_config.json", off),
+    ):
+        (home / name).parent.mkdir(parents=True)
+        (home / name).write_text(json.dumps({"mcpServers": {"ollama": entry}}))
+    (home / ".claude.json").write_text("{")
+    (home / ".config/zed").mkdir(parents=True)
+    (home / ".config/zed/settings.json").write_text("{}")
+    before = {file: file.read_bytes() for file in home.rglob("*") if file.is_file()}
+
+    ran = doctor("--json")
+    found = {name.removeprefix("client "): check for name, check in checks(ran).items()}
+    assert ran.returncode == 1
+    assert found["cursor"]["status"] == "ok"
+    assert "tools in" in found["cursor"]["found"]
+    assert found["gemini"]["status"] == "fail"
+    assert "there is no program /nowhere/ollama-mcp-server" in found["gemini"]["found"]
+    assert found["gemini"]["mend"] == "ollama-mcp-server install gemini"
+    assert found["lm-studio"]["status"] == "fail"
+    assert (
+        f"{daemon.url}/mcp, does not answer: it answered with HTTP" in found["lm-studio"]["found"]
+    )
+    assert "switched off" in found["windsurf"]["found"]
+    assert found["claude-code"]["status"] == "warn"
+    assert ".claude.json:" in found["claude-code"]["found"]
+    assert found["zed"]["status"] == "ok", "it is in another"
+    assert found["zed"]["mend"] == "ollama-mcp-server install zed"
+    assert not {"codex", "vscode", "goose"} & set(found), "they are not here"
+    assert SECRET not in ran.stdout + ran.stderr
+    after = {file: file.read_bytes() for file in before}
+    assert before == after
+    assert not list(home.rglob("*.bak"))

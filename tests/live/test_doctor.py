@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from scripts.testbed.processes import free_port
 from tests.commands.terminal import environment
 from tests.live.started import PROGRAM, daemons, served, store
 from tests.live.workplaces import wait_for
-from tests.wire import COMMAND
+from tests.wire import COMMAND, ROOT
 
 pytestmark = pytest.mark.live
 
@@ -62,9 +63,16 @@ def test_fix_starts_a_daemon_that_stays_and_all_is_well(ollama_pid: int, tmp_pat
         wait_for(lambda: not daemons(port), 10)
 
 
-def test_a_model_chats_and_calls_tools(ollama_host: str, tmp_path: Path) -> None:
+def test_a_model_chats_and_calls_tools_and_a_client_has_the_server(
+    ollama_host: str, tmp_path: Path
+) -> None:
+    entry = {"command": sys.executable, "args": ["-m", "ollama_mcp_server"]}
+    entry["env"] = {"OLLAMA_HOST": ollama_host, "PYTHONPATH": str(ROOT)}
+    (tmp_path / ".cursor").mkdir()
+    (tmp_path / ".cursor/mcp.json").write_text(json.dumps({"mcpServers": {"ollama": entry}}))
     status, told = doctor(tmp_path, "--model", models.TOOLS, OLLAMA_HOST=ollama_host)
     found = {check["name"]: check for check in told["checks"]}
+    assert found["client cursor"]["status"] == "ok"
     assert models.TOOLS in found["chat"]["found"]
     assert told["tools"]["model"].startswith(models.TOOLS)
     assert len(told["tools"]["probes"][told["tools"]["mode"]]) > 3

@@ -13,6 +13,8 @@ import pytest
 from fastmcp import FastMCP
 from mcp import MCPError
 
+from ollama_mcp_server.delegation.choice import physical_memory
+from ollama_mcp_server.delegation.recommended import fitting
 from ollama_mcp_server.prompts._words import paths
 from ollama_mcp_server.prompts.review import FINDINGS
 from ollama_mcp_server.server import build_server
@@ -164,6 +166,7 @@ async def test_choose_model_shows_what_there_is(either_era: Caller, daemon: Fake
     daemon.reply("/api/tags", {"models": rows})
     text = await rendered(either_era, "choose_model", purpose="call tools")
     assert "- and 10 more: ollama_list" in text
+    assert f"{fitting(physical_memory())[0].name} (tools" in text, "one that is not there, and fits"
 
 
 @pytest.mark.parametrize("era", ["legacy", "auto"])
