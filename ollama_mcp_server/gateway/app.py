@@ -6,7 +6,7 @@ Only here and in the modules of routes FastAPI is imported, and only where the g
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request
@@ -35,6 +35,7 @@ from .plain import ask, tools
 from .remainder import Remainder
 from .traffic.departure import Departure
 from .traffic.limits import Limits
+from .traffic.shared import open_counters
 from .traffic.wanted import Wanted
 
 if TYPE_CHECKING:
@@ -62,7 +63,9 @@ def build_gateway(app: App, server: FastMCP[Any], mcp: Starlette) -> ASGIApp:
     settings = app.settings
     keys = read_keys(settings)
     metrics = Metrics(settings.path)
-    gate = Gate(app, Limits(settings.parallel, settings.queue, watch=metrics), metrics, server)
+    counters = open_counters(settings.state_url)
+    limits = Limits(settings.parallel, settings.queue, watch=metrics, counters=counters)
+    gate = Gate(app, limits, metrics, server)
     metrics.follow(app, gate.limits.line)
     server.add_middleware(Scoped(settings, gate.limits))
     made: ASGIApp = build_routes(gate, mcp)
@@ -79,7 +82,7 @@ def build_routes(gate: Gate, mcp: Starlette) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with mcp.router.lifespan_context(mcp), watching(gate):
+        async with aclosing(gate.limits), mcp.router.lifespan_context(mcp), watching(gate):
             yield
 
     made = FastAPI(

@@ -10,7 +10,7 @@ from urllib.request import url2pathname
 from ...errors import OllamaMCPError
 from .disk import on_disk
 from .state import LASTS, State
-from .valkey import on_valkey
+from .valkey import address_of, on_valkey
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -21,12 +21,6 @@ MAX_ENTRIES = 1_000
 PATIENCE = 5.0
 
 _CHOICES = "Set it to disk, file:///FOLDER, redis://HOST:PORT, rediss://… or valkey://…"
-_SCHEMES = {
-    "redis": "redis",
-    "rediss": "rediss",
-    "valkey": "redis",
-    "valkeys": "rediss",
-}
 
 
 def open_store(
@@ -53,8 +47,8 @@ def open_store(
     if scheme == "file":
         parts = urlsplit(given)
         return on_disk(Path(url2pathname(parts.path) if not parts.netloc else ""), lasts)
-    if scheme in _SCHEMES:
-        return on_valkey(_SCHEMES[scheme] + given[len(scheme) :], lasts, patience)
+    if (address := address_of(given)) is not None:
+        return on_valkey(address, lasts, patience)
     raise OllamaMCPError("OLLAMA_MCP_STATE_URL names no store that there is", _CHOICES)
 
 

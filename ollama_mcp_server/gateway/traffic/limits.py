@@ -1,6 +1,7 @@
 """How much each caller may ask for, and when: rates, requests at a time, and a fair line.
 
-The limits are those of one process: where several serve, each counts for itself.
+Each process has a line of its own. What a caller may ask for is counted in one process, or by all
+that share a Valkey or Redis: see `counts` and `shared`.
 """
 
 from __future__ import annotations
@@ -8,16 +9,12 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import Protocol
 
-from ...errors import OllamaMCPError, RateLimited
+from ...errors import OllamaMCPError
 from ..access.caller import Caller
+from .counts import Counters, Counts, Stay
 from .line import Line
-
-MINUTE = 60.0
-#: Seconds after which a caller with too many requests at a time may come again: nobody knows.
-SOON = 1.0
 
 
 class Watch(Protocol):
@@ -33,38 +30,14 @@ class Watch(Protocol):
         """Note that a request has left its place, after so many seconds and tokens."""
 
 
-@dataclass
-class Minute:
-    """How much was used in the running minute, which begins with its first use."""
-
-    used: int = 0
-    ends: float = 0.0
-
-    def wait(self, limit: int | None, now: float) -> float:
-        """Return the seconds until there is some left; 0 if there is."""
-        return 0.0 if limit is None or self.used < limit or now >= self.ends else self.ends - now
-
-    def add(self, number: int, now: float) -> None:
-        """Count what was used."""
-        if now >= self.ends:
-            self.used, self.ends = 0, now + MINUTE
-        self.used += number
-
-
-@dataclass
-class Use:
-    """What a caller uses now."""
-
-    #: Requests that wait or run.
-    present: int = 0
-    requests: Minute = field(default_factory=Minute)
-    tokens: Minute = field(default_factory=Minute)
-
-
 class Place:
     """A request's place at the daemon."""
 
-    def __init__(self, limits: Limits, caller: Caller, model: str | None, waited: float) -> None:
+    def __init__(
+        self, limits: Limits, caller: Caller, model: str | None, stay: Stay, waited: float
+    ) -> None:
+        stay.runs = True
+        self.stay = stay
         self.caller = caller
         self.model = model
         #: Seconds that the request waited for it.
@@ -83,6 +56,7 @@ class Place:
         """Give the place back before the request ends, such as when only its reader is slow."""
         if self._since is not None:
             held, self._since = self._limits.now() - self._since, None
+            self.stay.runs = False
             self._limits.leave(self, held)
 
 
@@ -96,6 +70,7 @@ class Limits:
         *,
         clock: Callable[[], float] = time.monotonic,
         watch: Watch | None = None,
+        counters: Counters | None = None,
     ) -> None:
         """Have `parallel` requests at the daemon at once, and let `queue` wait.
 
@@ -104,11 +79,12 @@ class Limits:
             queue: requests that may wait.
             clock: seconds that never run backwards.
             watch: is told what happens.
+            counters: counts what callers use; without, it is counted in this process.
         """
-        self.line = Line(parallel, queue)
+        self._counters = counters or Counts(clock)
+        self.line = Line(parallel, queue, self._counters.pick)
         self.now = clock
         self._watch = watch
-        self._uses: dict[str, Use] = {}
 
     @asynccontextmanager
     async def place(self, caller: Caller, model: str | None = None) -> AsyncIterator[Place]:
@@ -126,14 +102,16 @@ class Limits:
             RateLimited: the caller is over a limit of its own; `retry_after` tells when not.
             QueueFull: too many wait already.
         """
-        async with self.visit(caller, model):
+        async with self.visit(caller, model) as stay:
             began = self.now()
+            if self.line.is_full:
+                self._counters.look(stay)
             try:
                 await self.line.enter(caller.name)
             except OllamaMCPError as error:
                 self._refused(caller, model, error)
                 raise
-            place = Place(self, caller, model, self.now() - began)
+            place = Place(self, caller, model, stay, self.now() - began)
             try:
                 if self._watch is not None:
                     self._watch.admitted(caller, model, place.waited)
@@ -142,7 +120,7 @@ class Limits:
                 place.leave()
 
     @asynccontextmanager
-    async def visit(self, caller: Caller, model: str | None = None) -> AsyncIterator[None]:
+    async def visit(self, caller: Caller, model: str | None = None) -> AsyncIterator[Stay]:
         """Count a request against its caller's own limits, for as long as it is held.
 
         It is all that is asked of a request that needs no place at the daemon.
@@ -151,24 +129,21 @@ class Limits:
             PermissionDenied: the caller may not use the model.
             RateLimited: the caller is over a limit of its own; `retry_after` tells when not.
         """
-        use = self._uses.setdefault(caller.name, Use())
         try:
             if model is not None:
                 caller.check_model(model)
-            check(caller, use, now := self.now())
+            stay = await self._counters.come(caller)
         except OllamaMCPError as error:
             self._refused(caller, model, error)
             raise
-        use.requests.add(1, now)
-        use.present += 1
         try:
-            yield
+            yield stay
         finally:
-            use.present -= 1
+            self._counters.go(stay)
 
     def count(self, caller: Caller, tokens: int) -> None:
         """Count a caller's tokens against its minute."""
-        self._uses.setdefault(caller.name, Use()).tokens.add(tokens, self.now())
+        self._counters.count(caller, tokens)
 
     def leave(self, place: Place, held: float) -> None:
         """Pass a place on that was held for so many seconds."""
@@ -177,33 +152,16 @@ class Limits:
             self._watch.left(place.caller, place.model, held, place.tokens)
 
     def present(self) -> dict[str, int]:
-        """Return how many requests of each caller wait or run, for those who have any."""
-        return {name: use.present for name, use in self._uses.items() if use.present}
+        """Return how many requests of each caller wait or run, for those who have any.
+
+        They are this process's own, also where the limits are shared.
+        """
+        return self._counters.present()
+
+    async def aclose(self) -> None:
+        """Tell other processes what is left to tell, and close the connection to them."""
+        await self._counters.aclose()
 
     def _refused(self, caller: Caller, model: str | None, error: OllamaMCPError) -> None:
         if self._watch is not None:
             self._watch.refused(caller, model, error)
-
-
-def check(caller: Caller, use: Use, now: float) -> None:
-    """Let a caller pass who is within its own limits.
-
-    Raises:
-        RateLimited: it is not.
-    """
-    if caller.concurrency is not None and use.present >= caller.concurrency:
-        raise RateLimited(
-            f"the key {caller.name} has {use.present} requests at a time already, all that it may",
-            "Wait until one of them has ended",
-            retry_after=SOON,
-        )
-    for what, limit, minute in (
-        ("requests", caller.requests_per_minute, use.requests),
-        ("tokens", caller.tokens_per_minute, use.tokens),
-    ):
-        if wait := minute.wait(limit, now):
-            raise RateLimited(
-                f"the key {caller.name} has used its {limit} {what} of this minute",
-                f"Call again in {wait:.0f} s" if wait >= 1 else "Call again in a second",
-                retry_after=round(wait, 1),
-            )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
 from ...errors import QueueFull
@@ -14,21 +15,41 @@ Turn: TypeAlias = "asyncio.Future[None]"
 LONGEST = 60.0
 
 
+def first(names: Iterable[str]) -> str:
+    """Return whose turn it is where each name has its turn after all the others."""
+    return next(iter(names))
+
+
 class Line:
     """Lets a number of requests in at once; of those who wait, each name is served in its turn.
 
-    Within a name the first comes first. When the line is full, whoever has the most waiting gives
-    up its newest for one who has fewer, so that nobody can fill it alone.
+    Within a name the first comes first; `pick` may give a name its turn before others. When the
+    line is full, whoever has the most waiting gives up its newest for one who has fewer, so that
+    nobody can fill it alone.
     """
 
-    def __init__(self, places: int, queue: int) -> None:
-        """Let `places` in at once, and `queue` wait."""
+    def __init__(
+        self, places: int, queue: int, pick: Callable[[Iterable[str]], str] = first
+    ) -> None:
+        """Let `places` in at once, and `queue` wait.
+
+        Args:
+            places: who is in at once.
+            queue: who may wait.
+            pick: tells which name's turn it is, of those that wait, in the order of their turns.
+        """
         self.places = places
         self.queue = queue
+        self._pick = pick
         #: How many are in, and how many wait.
         self.running = self.waiting = 0
         self._lines: dict[str, deque[Turn]] = {}
         self._mean = 1.0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether who comes now has to wait: all the places are taken."""
+        return self.running >= self.places
 
     async def enter(self, name: str) -> None:
         """Wait for a place; whoever is let in must leave.
@@ -36,7 +57,7 @@ class Line:
         Raises:
             QueueFull: too many wait already.
         """
-        if self.running < self.places:  # then nobody waits: a place that is left is passed on
+        if not self.is_full:  # then nobody waits: a place that is left is passed on
             self.running += 1
             return
         self._make_room(name)
@@ -56,7 +77,7 @@ class Line:
         if held is not None:
             self._mean += (held - self._mean) / 8
         while self._lines:
-            name = next(iter(self._lines))
+            name = self._pick(self._lines)
             line = self._lines.pop(name)
             turn = line.popleft()
             self.waiting -= 1

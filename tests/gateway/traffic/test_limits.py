@@ -396,5 +396,5 @@ async def test_memory_does_not_grow_with_requests(limits: Limits, clock: Clock) 
     for number in range(1000):
         clock.now += 1
         await ask(limits, caller("ab"[number % 2]), 5)
-    assert set(limits._uses) == {"a", "b"}
+    assert set(limits._counters._uses) == {"a", "b"}
     assert not limits.line._lines
