@@ -19,15 +19,17 @@ if TYPE_CHECKING:
     from fastmcp import Context
 
     from .agent.agent import Agent
+    from .agent.paused import Paused
     from .agent.servers.hub import Hub
-    from .agent.underway import Paused
     from .daemon.catalog import Catalog
     from .daemon.client import Client
     from .delegation.batch.kept import Kept
     from .delegation.delegate import Delegate
     from .delegation.inputs.roots import Roots
     from .delegation.jobs import Jobs
+    from .delegation.memory.board import Board
     from .delegation.memory.conversations import Conversations
+    from .delegation.memory.state import State
     from .delegation.search.vectors import Vectors
     from .delegation.upstream import Upstream
 
@@ -142,14 +144,14 @@ class App:
         """The calls whose work goes on."""
         from .delegation.jobs import Jobs
 
-        return Jobs()
+        return Jobs(self._board("jobs"))
 
     @cached_property
     def kept(self) -> Kept:
         """Results that were too long for an answer, for a while."""
         from .delegation.batch.kept import Kept
 
-        return Kept()
+        return Kept(self._board("results"))
 
     @cached_property
     def vectors(self) -> Vectors:
@@ -169,9 +171,23 @@ class App:
     def conversations(self) -> Conversations:
         """The conversations that callers left in our keeping."""
         from .delegation.memory.conversations import Conversations
+
+        return Conversations(self.state)
+
+    @cached_property
+    def state(self) -> State:
+        """What outlives a call, and a process where it is not kept in memory."""
         from .delegation.memory.stores import open_store
 
-        return Conversations(open_store(self.settings.state_url, state_folder()))
+        return open_store(self.settings.state_url, state_folder())
+
+    def _board(self, name: str, *, is_listed: bool = True) -> Board | None:
+        """Return where processes tell of their work; None where they share no state."""
+        if (url := self.settings.state_url) is None or url.get_secret_value().strip() == "memory":
+            return None
+        from .delegation.memory.board import Board
+
+        return Board(lambda: self.state, name, is_listed=is_listed)
 
     def owner(self, ctx: Context) -> str:
         """Return whose jobs and conversations a call is about; "" where no token is asked for."""
@@ -224,14 +240,15 @@ class App:
     @cached_property
     def paused(self) -> Paused:
         """Runs of agents that wait for a person's answer."""
-        from .agent.underway import Paused
+        from .agent.paused import Paused
 
-        return Paused()
+        return Paused(self._board("runs", is_listed=False))
 
     async def aclose(self) -> None:
         """Close what was opened."""
         # first those who use the others
-        for name in ("jobs", "paused", "hub", "upstream", "conversations", "client", "cloud"):
+        self.__dict__.pop("conversations", None)
+        for name in ("jobs", "paused", "hub", "upstream", "state", "client", "cloud"):
             if (opened := self.__dict__.pop(name, None)) is not None:
                 await opened.aclose()
 

@@ -8,7 +8,7 @@ from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
 from fastmcp.tools import ToolResult
 
 from .app import App
-from .delegation.jobs import Job
+from .delegation.jobs import Job, current
 from .errors import RateLimited
 from .middleware import failure
 from .tools._jobs import state_of
@@ -40,7 +40,7 @@ class LongCalls(Middleware):
     ) -> ToolResult:
         """Run the call; if it takes long, answer with what there is and a job's handle."""
         name, ctx = context.message.name, context.fastmcp_context
-        if name not in self.tools or ctx is None:
+        if name not in self.tools or ctx is None or current.get() is not None:  # is one already
             return await call_next(context)
         wait = self.app.settings.wait or patience(client_name(ctx))
         try:

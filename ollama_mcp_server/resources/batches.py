@@ -29,7 +29,7 @@ async def batch(ctx: Context, id: str, offset: str = "0") -> str:
     Where they are too many for one reading, the last line is {"next": …}, the address to go on at.
     """
     app = App.of(ctx)
-    lines = app.kept.get(id, app.owner(ctx)).split("\n")
+    lines = (await app.kept.get(id, app.owner(ctx))).split("\n")
     if not offset.isdecimal() or int(offset) > len(lines):
         raise InvalidArgument(
             "offset is no line of these results", f"Give a number from 0 to {len(lines)}"
@@ -52,7 +52,7 @@ async def instances(ctx: Context) -> list[Resource]:
             mime_type=TYPE,
             annotations=Annotations(priority=0.2),
         )
-        for handle, size in app.kept.of(app.owner(ctx)).items()
+        for handle, size in (await app.kept.of(app.owner(ctx))).items()
     ]
 
 

@@ -61,7 +61,7 @@ def text_of(lines: list[Part]) -> str:
     return "\n".join(json.dumps(line, ensure_ascii=False) for line in lines)
 
 
-def batch_result(
+async def batch_result(
     app: App,
     ctx: Context,
     ledger: Ledger,
@@ -77,7 +77,7 @@ def batch_result(
     resource = None
     if file is None and not whole:
         try:
-            resource = BATCHES + app.kept.put(text_of(ledger.lines()), app.owner(ctx))
+            resource = BATCHES + await app.kept.put(text_of(ledger.lines()), app.owner(ctx))
         except TooLarge as error:
             warnings.append(
                 f"the results that are not here are lost: {error.message}. {error.hint}"

@@ -1,5 +1,7 @@
 """A person's yes, in both eras of the protocol."""
 
+from contextvars import ContextVar
+
 from fastmcp import Context
 from mcp_types import ElicitRequest, ElicitRequestFormParams, InputRequiredResult
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
@@ -12,9 +14,15 @@ _SCHEMA = {
     "required": ["confirm"],
 }
 
+#: Whether a user can be asked by work that no request is open for: by a task, which waits for the
+#: answer as a call of the newer era does.
+by_task: ContextVar[bool] = ContextVar("by task", default=False)
+
 
 def can_ask(ctx: Context) -> bool:
     """Return whether the client declares that it can ask its user."""
+    if ctx.request_context is None:
+        return by_task.get()
     capabilities = ctx.session.client_capabilities
     return capabilities is not None and capabilities.elicitation is not None
 
@@ -22,7 +30,7 @@ def can_ask(ctx: Context) -> bool:
 def is_modern(ctx: Context) -> bool:
     """Return whether a question is asked by the result of a call, as since 2026-07-28."""
     request = ctx.request_context
-    return request is not None and request.protocol_version in MODERN_PROTOCOL_VERSIONS
+    return request is None or request.protocol_version in MODERN_PROTOCOL_VERSIONS
 
 
 def asking(question: str, state: str | None = None) -> InputRequiredResult:

@@ -9,9 +9,10 @@ from fastmcp.tools import ToolResult, tool
 from mcp_types import InputRequiredResult
 from pydantic import BeforeValidator, Field
 
-from ..agent.events import Consent, Ended, Run, Task
+from ..agent.afar import Afar
+from ..agent.events import Consent, Ended, Run, Step, Task
 from ..agent.results import AgentAnswer, answer_of, as_text, line, meta_of
-from ..agent.underway import Question, Underway
+from ..agent.underway import Underway
 from ..app import App
 from ..delegation.answer import Answer
 from ..delegation.jobs import current
@@ -124,10 +125,10 @@ async def ollama_agent(
     """
     app = App.of(ctx)
     owner = app.owner(ctx)
-    run: Underway[ToolResult]
+    run: Underway[ToolResult] | Afar
     if ctx.input_responses is not None and ctx.request_state is not None:
-        run, question = app.paused.take(ctx.request_state, owner)
-        question.reply.set_result(agreed(ctx))
+        run = await app.paused.take(ctx.request_state, owner)
+        await run.answer(agreed(ctx))
     else:
         said = conversation_of(task, messages, system)
         told = Task(
@@ -169,16 +170,16 @@ async def ollama_agent(
     async with app.watched(ctx, run.progress):
         while True:
             outcome = await run.next()
-            if not isinstance(outcome, Question):
+            if not isinstance(outcome, Step):
                 return outcome
             words = question_of(outcome)
             job = current.get()
             if not can_ask(ctx) or (job is not None and job.is_handed_over):
-                outcome.reply.set_result(False)
+                await run.answer(False)
             elif is_modern(ctx):
-                return asking(words, app.paused.keep(run, outcome, owner))
+                return asking(words, await app.paused.keep(run, owner))
             else:
-                outcome.reply.set_result(await ask(ctx, words))
+                await run.answer(await ask(ctx, words))
 
 
 async def last(app: App, task: Task, progress: Any, consent: Consent) -> Run:
@@ -204,7 +205,6 @@ def conversation_of(
     return [{"role": "system", "content": system}, *said] if system else said
 
 
-def question_of(question: Question) -> str:
+def question_of(step: Step) -> str:
     """Return what the user is asked."""
-    step = question.step
     return f"Let the local model call {step.name}? It may destroy something. {line(step)}"

@@ -146,4 +146,4 @@ async def ollama_batch(
         *option_warnings(options),
         *batch_warnings(ledger, errors, output),
     ]
-    return batch_result(app, ctx, ledger, output, max_result_chars, warnings)
+    return await batch_result(app, ctx, ledger, output, max_result_chars, warnings)

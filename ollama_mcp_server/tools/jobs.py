@@ -7,7 +7,8 @@ from fastmcp.tools import ToolResult, tool
 from pydantic import Field
 
 from ..app import App, reporter
-from ..errors import InvalidArgument
+from ..delegation.jobs import Elsewhere, Job, Jobs
+from ..errors import InvalidArgument, OllamaMCPError
 from ._hints import RESUMES
 from ._jobs import line, state_of, summary
 
@@ -45,12 +46,10 @@ async def ollama_job(
     app = App.of(ctx)
     jobs, owner = app.jobs, app.owner(ctx)
     if action == "list":
-        rows = [summary(found) for found in jobs.of(owner)]
-        shown = "\n".join(line(row) for row in rows) or "no jobs"
-        return ToolResult(content=shown, structured_content={"jobs": rows})
+        return await _listed(jobs, owner)
     if job is None:
         raise InvalidArgument("job is missing", "Give the handle, or action: list")
-    found = jobs.find(job, owner)
+    found = await jobs.found(job, owner)
     if action == "cancel":
         await found.stop()
     elif action == "wait" and found.status == "running":
@@ -63,7 +62,22 @@ async def ollama_job(
             if progress is not None:
                 progress.detach()
     if found.status == "done":
-        assert found.task is not None  # noqa: S101 - for the type checker
-        result: ToolResult = found.task.result()
+        result: ToolResult = found.result()
         return result
     return state_of(found, text=action != "wait")
+
+
+async def _listed(jobs: Jobs, owner: str) -> ToolResult:
+    """Return the jobs of all servers that share a state, the newest first."""
+    found: list[Job | Elsewhere] = [*jobs.of(owner)]
+    warnings = []
+    try:
+        found += await jobs.elsewhere(owner)
+    except OllamaMCPError as error:
+        warnings.append(f"jobs of other servers are not listed: {error.message}. {error.hint}")
+    found.sort(key=lambda job: job.since, reverse=True)
+    rows = [summary(job) for job in found]
+    lines = [line(row) for row in rows] or ["no jobs"]
+    said = {"jobs": rows, **({"warnings": warnings} if warnings else {})}
+    shown = "\n".join([*lines, *(f"[{warning}]" for warning in warnings)])
+    return ToolResult(content=shown, structured_content=said)

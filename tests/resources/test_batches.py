@@ -20,7 +20,7 @@ def lines(count: int, size: int = 10) -> list[str]:
 
 async def test_all_results_are_read(either_era: Caller, app: App) -> None:
     kept = lines(5)
-    handle = app.kept.put("\n".join(kept), "")
+    handle = await app.kept.put("\n".join(kept), "")
     content = await either_era.read_resource(f"ollama://batches/{handle}")
     assert content[0].mime_type == "application/x-ndjson"
     assert content[0].text.split("\n") == kept
@@ -28,7 +28,7 @@ async def test_all_results_are_read(either_era: Caller, app: App) -> None:
 
 async def test_many_are_read_in_pages(either_era: Caller, app: App) -> None:
     kept = lines(300, 500)
-    uri, found, pages = f"ollama://batches/{app.kept.put(chr(10).join(kept), '')}", [], 0
+    uri, found, pages = f"ollama://batches/{await app.kept.put(chr(10).join(kept), '')}", [], 0
     while uri:
         page = (await either_era.read_resource(uri))[0].text.split("\n")
         last: dict[str, Any] = json.loads(page[-1])
@@ -48,14 +48,14 @@ def test_a_line_that_is_too_long_by_itself_comes_alone() -> None:
 
 @pytest.mark.parametrize("offset", ["-1", "x", "6", "1.5"])
 async def test_a_wrong_offset_is_told(either_era: Caller, app: App, offset: str) -> None:
-    handle = app.kept.put("\n".join(lines(5)), "")
+    handle = await app.kept.put("\n".join(lines(5)), "")
     with pytest.raises(MCPError, match="from 0 to 5") as caught:
         await either_era.read_resource(f"ollama://batches/{handle}?offset={offset}")
     assert caught.value.error.code == -32602
 
 
 async def test_the_callers_own_are_listed_the_newest_first(either_era: Caller, app: App) -> None:
-    handles = [app.kept.put("{}" * n, "") for n in (1, 2)]
+    handles = [await app.kept.put("{}" * n, "") for n in (1, 2)]
     listed = [each for each in await either_era.list_resources() if "batches" in str(each.uri)]
     assert [str(each.uri) for each in listed] == [
         f"ollama://batches/{handle}" for handle in reversed(handles)
@@ -65,7 +65,7 @@ async def test_the_callers_own_are_listed_the_newest_first(either_era: Caller, a
 
 async def test_anothers_are_neither_listed_nor_read(either_era: Caller, app: App) -> None:
     messages = []
-    for handle in (app.kept.put("{}", "somebody else"), "nonsense"):
+    for handle in (await app.kept.put("{}", "somebody else"), "nonsense"):
         with pytest.raises(MCPError) as caught:
             await either_era.read_resource(f"ollama://batches/{handle}")
         error = caught.value.error

@@ -172,7 +172,7 @@ async def test_long_results_are_cut_and_kept(client: Caller, app: App) -> None:
     assert len(results(said)) == 2
     uri = said.structured_content["resource"]
     assert f"[10 done, 0 failed of 10, all are in {uri}]" in text(said)
-    kept = app.kept.get(uri.removeprefix("ollama://batches/"), "").splitlines()
+    kept = (await app.kept.get(uri.removeprefix("ollama://batches/"), "")).splitlines()
     assert [json.loads(line)["item"] for line in kept] == items
 
 

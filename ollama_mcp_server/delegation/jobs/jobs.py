@@ -1,19 +1,19 @@
-"""Work that outlasts the call it came with: a handle for what the host did not wait for."""
+"""The jobs of one server."""
 
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
 from collections.abc import Awaitable, Callable
-from contextvars import ContextVar
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..errors import NotFound, RateLimited
+from ...errors import NotFound, RateLimited
+from .elsewhere import Elsewhere, missing
+from .job import Job, current
 
 if TYPE_CHECKING:
-    from ..progress import Progress
+    from ..memory.board import Board
+    from ..memory.tending import Tending
 
 #: Jobs that may run at once, and those kept after their end.
 MAX_RUNNING = 32
@@ -21,58 +21,25 @@ MAX_KEPT = 64
 #: Seconds for which a result is kept after the work has ended.
 KEPT = 1800.0
 
-#: The job that the code belongs to, where it belongs to one.
-current: ContextVar[Job | None] = ContextVar("job", default=None)
-
-
-@dataclass
-class Job:
-    """One call's work: the task that does it, and how far it is."""
-
-    tool: str
-    owner: str
-    handle: str = field(default_factory=lambda: f"job_{secrets.token_urlsafe(16)}")
-    progress: Progress | None = None
-    began: float = field(default_factory=time.monotonic)
-    ended: float | None = None
-    task: asyncio.Task[Any] | None = None
-    #: Whether the caller has the handle; the call that it came with is over then.
-    is_handed_over: bool = False
-
-    @property
-    def status(self) -> str:
-        """Return running, done or cancelled; what failed is done, and its result an error."""
-        if self.task is None or not self.task.done():
-            return "running"
-        return "cancelled" if self.task.cancelled() else "done"
-
-    @property
-    def seconds(self) -> float:
-        """Seconds of work so far, or in all."""
-        return (self.ended or time.monotonic()) - self.began
-
-    async def wait(self, seconds: float) -> bool:
-        """Wait until the work has ended, at most so many seconds; return whether it has."""
-        assert self.task is not None  # noqa: S101 - for the type checker
-        done, _ = await asyncio.wait([self.task], timeout=seconds)
-        return bool(done)
-
-    async def stop(self) -> None:
-        """Cancel the work, and wait until it has stopped, at the daemon as well."""
-        if self.task is not None:
-            self.task.cancel()
-            await asyncio.wait([self.task])
-
 
 async def _done(work: Callable[[], Awaitable[Any]]) -> Any:
     return await work()
 
 
 class Jobs:
-    """The jobs of one server; handles are unguessable, and belong to whoever was given them."""
+    """The jobs of one server; handles are unguessable, and belong to whoever was given them.
 
-    def __init__(self) -> None:
+    With a board, those of the other processes that share it are there as well.
+    """
+
+    def __init__(self, board: Board | None = None) -> None:
         self._jobs: dict[str, Job] = {}
+        self._board = board
+        self._tending: Tending | None = None
+        if board is not None:
+            from ..memory.tending import Tending
+
+            self._tending = Tending(board)
 
     async def run(
         self, tool: str, owner: str, work: Callable[[], Awaitable[Any]], wait: float
@@ -97,11 +64,14 @@ class Jobs:
             current.reset(token)
         try:
             ended = await job.wait(wait)
+            if not ended and self._tending is not None:
+                await self._tending.begin(job)
+                ended = job.status != "running"
         except asyncio.CancelledError:
             await job.stop()
             raise
         if ended:
-            return job.task.result()
+            return job.result()
         job.is_handed_over = True
         if job.progress is not None:
             job.progress.detach()  # the request that it told of is over
@@ -115,7 +85,7 @@ class Jobs:
             job.task.exception()  # it is told to whoever asks; nobody may be there to ask
 
     def find(self, handle: str, owner: str) -> Job:
-        """Return a job of `owner`'s.
+        """Return a job of `owner`'s in this process.
 
         Raises:
             NotFound: there is none, or none any more, or it is someone else's.
@@ -123,17 +93,45 @@ class Jobs:
         self._drop_old()
         job = self._jobs.get(handle)
         if job is None or job.owner != owner:
-            raise NotFound(
-                "there is no such job",
-                f"Results are kept for {KEPT / 60:.0f} minutes, and end with the server; "
-                "action: list shows the jobs that there are",
-            )
+            raise missing(", and end with the server" if self._board is None else "")
+        return job
+
+    async def found(self, handle: str, owner: str) -> Job | Elsewhere:
+        """Return a job of `owner`'s in any process.
+
+        Raises:
+            NotFound: there is none, or none any more, or it is someone else's.
+            ServerDown: the process that worked on it has ended before.
+            OllamaMCPError: the store that tells of the others is out of reach.
+        """
+        try:
+            return self.find(handle, owner)
+        except NotFound:
+            if self._board is None:
+                raise
+        job = Elsewhere(self._board, handle, owner)
+        await job.wait(0)
         return job
 
     def of(self, owner: str) -> list[Job]:
-        """Return the jobs of `owner`, the newest first."""
+        """Return the jobs of `owner` in this process, the newest first."""
         self._drop_old()
         return [job for job in reversed(self._jobs.values()) if job.owner == owner]
+
+    async def elsewhere(self, owner: str) -> list[Elsewhere]:
+        """Return the jobs of `owner` in other processes, the newest first.
+
+        Raises:
+            OllamaMCPError: the store that tells of them is out of reach.
+        """
+        if self._board is None:
+            return []
+        found = [
+            Elsewhere.of(self._board, handle, owner, entry)
+            for handle, entry in (await self._board.listed(owner)).items()
+            if handle not in self._jobs
+        ]
+        return sorted(found, key=lambda job: job.since, reverse=True)
 
     def _drop_old(self) -> None:
         now = time.monotonic()
@@ -144,6 +142,10 @@ class Jobs:
 
     async def aclose(self) -> None:
         """Stop all that still works."""
-        running = [job.stop() for job in self._jobs.values() if job.status == "running"]
-        await asyncio.gather(*running)
+        running = [job for job in self._jobs.values() if job.status == "running"]
+        for job in running:
+            job.is_lost = True
+        await asyncio.gather(*(job.stop() for job in running))
+        if self._tending is not None:
+            await self._tending.aclose()
         self._jobs.clear()

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from ollama_mcp_server.delegation import jobs as module
 from ollama_mcp_server.delegation.jobs import Job, Jobs, current
+from ollama_mcp_server.delegation.jobs import jobs as module
 from ollama_mcp_server.errors import NotFound, RateLimited
 
 
@@ -66,8 +66,7 @@ async def test_what_takes_long_goes_on_and_is_found_by_its_handle() -> None:
     work.go.set()
     assert await job.wait(5)
     assert job.status == "done"
-    assert job.task is not None
-    assert job.task.result() == "done"
+    assert job.result() == "done"
     assert current.get() is None
 
 
