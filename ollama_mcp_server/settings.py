@@ -185,8 +185,9 @@ class Settings(BaseSettings):
     )
     state_url: SecretStr | None = Field(
         None,
-        description="Where conversations are kept: disk, file:///FOLDER, redis://HOST or "
-        "valkey://HOST; default memory, until the server ends.",
+        description="Where conversations are kept, and what several processes know of one "
+        "another's jobs: disk, file:///FOLDER, redis://HOST or valkey://HOST; default memory, "
+        "until the server ends. By a Valkey or Redis the limits of keys are shared too.",
     )
     # Agents, and the servers whose tools they use
     servers: SecretStr | None = Field(
@@ -291,6 +292,11 @@ class Settings(BaseSettings):
         None,
         description="Secret of at least 32 characters that seals questions to the user; servers "
         "behind one balancer share it (default: a new one at each start, for all processes).",
+    )
+    tasks: bool = Field(
+        False,
+        description="Let clients of MCP 2026-07-28 that ask for it have long calls (pull, create, "
+        "push, batch, agent) as tasks; needs the extra tasks.",
     )
     gateway: bool = Field(
         False,
@@ -427,9 +433,21 @@ class Settings(BaseSettings):
                 "OLLAMA_MCP_JWT_ISSUER needs OLLAMA_MCP_JWT_JWKS_URI and OLLAMA_MCP_PUBLIC_URL too"
             )
         url = self.state_url.get_secret_value() if self.state_url else "memory"
+        key = self.request_state_key
         if not re.match(r"(memory|disk|file:///.+|(redis|valkey)s?://.+)$", url):
             raise ValueError(
                 "OLLAMA_MCP_STATE_URL must be memory, disk, file:///FOLDER, redis://… or valkey://…"
+            )
+        is_shared = re.match(r"(redis|valkey)", url) is not None
+        if self.tasks and self.workers > 1 and not is_shared:
+            raise ValueError(
+                "OLLAMA_MCP_TASKS with several workers needs a Valkey or Redis in "
+                "OLLAMA_MCP_STATE_URL: a task would be known to one of them only"
+            )
+        if self.tasks and is_shared and not key:
+            raise ValueError(
+                "OLLAMA_MCP_TASKS with a Valkey or Redis needs OLLAMA_MCP_REQUEST_STATE_KEY, which "
+                "seals who called; make one with `openssl rand -hex 32`"
             )
         for root in self.roots:
             if not root.is_dir():
@@ -439,7 +457,6 @@ class Settings(BaseSettings):
                 "OLLAMA_MCP_AUTH_TOKEN: a token of fewer than 16 characters can be guessed; "
                 "make one with `openssl rand -hex 32`"
             )
-        key = self.request_state_key
         if key and len(key.get_secret_value().encode()) < 32:  # what the SDK asks for
             raise ValueError(
                 "OLLAMA_MCP_REQUEST_STATE_KEY: 32 characters at least; "

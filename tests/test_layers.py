@@ -15,7 +15,7 @@ LAYERS = [
     {"clients"},
     {"gateway"},
     {"server"},
-    {"patience", "completion"},
+    {"patience", "completion", "tasks"},
     {"discovery", "middleware", "placement", "reading", "subscriptions", "auth"},
     {"tools", "resources", "prompts"},
     {"glance"},
@@ -30,7 +30,7 @@ RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 ONLY = {
     "httpx": {"daemon", "errors", "delegation"},
     "ollama": {"daemon"},
-    "starlette": {"auth", "transport", "gateway"},
+    "starlette": {"auth", "tasks", "transport", "gateway"},
     "uvicorn": {"transport"},
 }
 
