@@ -79,7 +79,7 @@ def test_every_image_of_ours_has_this_version(file: Path) -> None:
 def test_a_compose_file_s_server_starts_with_what_it_is_given(file: Path) -> None:
     (composed,) = documents(file)
     server = composed["services"]["mcp"]
-    token = "0123456789abcdef"
+    token = "0123456789abcdef" * 2
     given = {name: re.sub(r"\$\{\w+[^}]*\}+", token, value) for name, value in
              server["environment"].items()}  # fmt: skip
     settings = Settings(**{VARIABLES[name]: value for name, value in given.items()})

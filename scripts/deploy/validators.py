@@ -59,7 +59,7 @@ def bring(cache: Path) -> Validators:
     """
     room = cache / "deploy"
     room.mkdir(parents=True, exist_ok=True)
-    return Validators(_python(room), _go(room, cache), _debian(room))
+    return Validators(_python(room), _go(room, cache), debian(room))
 
 
 def server_schema() -> Path:
@@ -107,7 +107,7 @@ def _module(go: str, module: tuple[str, str]) -> Path:
     return Path(told["Dir"])
 
 
-def _debian(room: Path) -> Path:
+def debian(room: Path) -> Path:
     """Unpack HAProxy, with the libraries that are not installed, and promtool."""
     home = room / "debian"
     if home.exists() or (shutil.which("haproxy") and shutil.which("promtool")):
