@@ -30,6 +30,8 @@ WIDTH, HEIGHT = 92, 30
 TARGET = Path(__file__).parents[1] / "docs" / "pictures" / "run.svg"
 COMMAND = Path(sysconfig.get_path("scripts"), "ollama-mcp-server")
 NOTES = "The secret word is zebra4711.\n"
+#: Those that so small a model is offered: of a dozen it takes the wrong one, or none.
+TOOLS = ["list_directory", "read_text_file"]
 TASK = "Read the file {}/notes.txt and tell me what it says, in one sentence."
 #: pyte's names of colours that rich calls otherwise.
 COLOURS = {"default": None, "brown": "yellow", "brightblack": "bright_black"}
@@ -40,7 +42,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="work") as folder:
         Path(folder, "notes.txt").write_text(NOTES)
         file = Path(folder, "servers.json")
-        file.write_text(json.dumps({"servers": [servers.filesystem(cache.folder())]}))
+        offered = {**servers.filesystem(cache.folder()), "allow": TOOLS}
+        file.write_text(json.dumps({"servers": [offered]}))
         env = {**os.environ, "OLLAMA_MCP_SERVERS_FILE": str(file), "TERM": "xterm-256color"}
         env |= {"COLUMNS": str(WIDTH), "LINES": str(HEIGHT), "HOME": folder}
         console = Console(record=True, width=WIDTH, file=StringIO(), force_terminal=True)
@@ -53,6 +56,8 @@ def main() -> None:
             for line in shown([str(COMMAND), *arguments], env):
                 console.print(replaced(line, folder, "~/work", console))
             console.print()
+        if TOOLS[-1] not in console.export_text(clear=False):
+            raise SystemExit("the model called no tool this time; draw again")
         TARGET.write_text(drawn(console))
     print(f"wrote {TARGET}")
 
