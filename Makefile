@@ -62,6 +62,12 @@ schemas: setup ## accept the tools' schemas as they are now; review the diff
 bench: setup ## measure, as ratios in one run; ARGS=gateway, batch or peers for those
 	@$(BED) $(RUN) -m bench $(ARGS)
 
+proof: setup ## break it, long and hard, and write down what came of it; ARGS=faults for a part
+	@$(RUN) -m scripts.proof $(ARGS)
+
+secrets: setup ## look for secrets in the repository and in its history
+	@$(RUN) -m scripts.secrets
+
 scale: setup ## show two servers, two Ollamas, HAProxy and Valkey while parts die; ARGS=--write
 	@$(RUN) -m scripts.scale $(ARGS)
 

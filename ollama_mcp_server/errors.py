@@ -164,7 +164,10 @@ def translated(host: str, hint: str = START_IT) -> Iterator[None]:
             "Check OLLAMA_MCP_PROXY, HTTPS_PROXY and NO_PROXY",
         ) from error
     except httpx.TimeoutException as error:
-        raise TimedOut(f"Ollama at {host} did not answer in time") from error
+        raise TimedOut(
+            f"Ollama at {host} did not answer in time",
+            "Call again; if it happens twice, look at the daemon's log, or start it anew",
+        ) from error
     except httpx.RequestError as error:
         raise DaemonError(
             f"the connection to Ollama at {host} broke before the answer was complete",

@@ -2,22 +2,29 @@
 
 import asyncio
 import itertools
-import json
 import logging
 import os
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import httpx
 
 from ..address import Address
-from ..errors import START_IT, DaemonError, DaemonUnreachable, QueueFull, translated
+from ..errors import (
+    START_IT,
+    DaemonError,
+    DaemonUnreachable,
+    QueueFull,
+    TimedOut,
+    translated,
+)
 from ..settings import bare_environment
 from .connections import Connections
-from .refusals import refused
+from .replies import lines, parsed, refusal
 from .starting import Starting, Way
 from .wire import Part, encode, is_final
 
@@ -29,12 +36,13 @@ with bare_environment():
 
 logger = logging.getLogger(__name__)
 
-#: Longest line of a stream, in bytes; a longer one is garbage, or an attack on our memory.
-MAX_LINE = 64 * 2**20
 #: Pauses in seconds before the tries that follow a 503; Retry-After replaces one, up to MAX_PAUSE.
 PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
 MAX_PAUSE = 15.0
 CONNECT_TIMEOUT = 5.0
+#: Seconds that an answer in one piece may take, unless a model works on it.
+PATIENCE = 30.0
+WORKING = ("/api/chat", "/api/embed", "/api/generate")
 
 #: Told what a request is waiting for, while it waits.
 Waiting = Callable[[str], None]
@@ -101,6 +109,7 @@ class Client(ollama.AsyncClient):
         A full queue is waited for as by `stream`.
 
         Raises:
+            TimedOut: it has not answered within PATIENCE, although no model works on it.
             OllamaMCPError: the daemon refused, or could not be reached.
         """
         for attempt in itertools.count(1):
@@ -114,16 +123,27 @@ class Client(ollama.AsyncClient):
         self, method: str, path: str, body: Part | None, content: bytes | None
     ) -> Part:
         model = _model(body)
-        with translated(self.address.url, self._unreachable):
-            response = await self._client.request(
-                method, path, content=content if body is None else encode(body)
-            )
-        logger.debug("%s %s: %s", method, path, response.status_code)
-        if response.status_code >= 300:
-            raise refused(
-                response.status_code, response.text, model=model, headers=response.headers
-            )
-        return _parsed(response.content, model) if response.content.strip() else {}
+        sent = content if body is None else encode(body)
+        with translated(self.address.url, self._unreachable), self._patience(path):
+            async with self._client.stream(method, path, content=sent) as response:
+                logger.debug("%s %s: %s", method, path, response.status_code)
+                if response.status_code >= 300:
+                    raise await refusal(response, model)
+                told = await response.aread()
+        return parsed(told, model) if told.strip() else {}
+
+    @contextmanager
+    def _patience(self, path: str) -> Iterator[None]:
+        """Bound the time of a request that the daemon can answer by itself."""
+        try:
+            with anyio.fail_after(None if path in WORKING else PATIENCE):
+                yield
+        except TimeoutError as late:
+            raise TimedOut(
+                f"Ollama at {self.address.url} took a request, and did not answer within "
+                f"{PATIENCE:g} s",
+                "Call again; if it happens twice, restart Ollama, and look at its log",
+            ) from late
 
     async def stream(
         self, path: str, body: Part, *, waiting: Waiting | None = None
@@ -152,12 +172,9 @@ class Client(ollama.AsyncClient):
             async with self._client.stream("POST", path, content=encode(body)) as response:
                 logger.debug("POST %s: %s", path, response.status_code)
                 if response.status_code >= 300:
-                    await response.aread()
-                    raise refused(
-                        response.status_code, response.text, model=model, headers=response.headers
-                    )
-                async for line in _lines(response):
-                    part = _parsed(line, model)
+                    raise await refusal(response, model)
+                async for line in lines(response):
+                    part = parsed(line, model)
                     yield part
         if not is_final(part):
             raise DaemonError(
@@ -215,41 +232,6 @@ def tls_context(address: Address, ca_file: Path | None) -> ssl.SSLContext | bool
     if ca_file:
         return ssl.create_default_context(cafile=os.fspath(ca_file))
     return address.url.startswith("https:")
-
-
-async def _lines(response: httpx.Response) -> AsyncIterator[bytes]:
-    """Yield the non-empty lines of an NDJSON body.
-
-    httpx's own `aiter_lines` also splits at U+0085 and U+2028, which a model may write.
-    """
-    rest = b""
-    async for chunk in response.aiter_bytes():
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            if line.strip():
-                yield line
-        if len(rest) > MAX_LINE:
-            raise DaemonError(
-                "the daemon sent a line without an end; this is no Ollama answer",
-                "Check OLLAMA_HOST",
-            )
-    if rest.strip():
-        yield rest
-
-
-def _parsed(line: bytes, model: str) -> Part:
-    try:
-        part = json.loads(line)
-    except ValueError:
-        part = None
-    if not isinstance(part, dict):
-        raise DaemonError(
-            "the daemon's answer is not JSON; something between garbled it, or this is no Ollama",
-            "Check OLLAMA_HOST and any proxy on the way",
-        )
-    if "error" in part:
-        raise refused(200, line.decode(errors="replace"), model=model)
-    return part
 
 
 def _model(body: Part | None) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
+from contextvars import Context
 from weakref import WeakSet
 
+import anyio
 import httpx
 
 #: Seconds after which a connection that nobody has used is closed.
@@ -27,6 +30,8 @@ class Connections(httpx.AsyncBaseTransport):
         self._context = httpx.create_ssl_context(verify=verify, trust_env=False)  # one for all
         self._free: deque[tuple[float, httpx.AsyncHTTPTransport]] = deque()
         self._all: WeakSet[httpx.AsyncHTTPTransport] = WeakSet()
+        self._sweep: asyncio.TimerHandle | None = None
+        self._closing: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
         """Return how many connections wait for a request."""
@@ -34,27 +39,58 @@ class Connections(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request over a connection that is free, or over a new one."""
-        while self._free and self._free[0][0] + KEPT < time.monotonic():
-            await self._free.popleft()[1].aclose()
         if self._free:
             one = self._free.pop()[1]
         else:
             one = httpx.AsyncHTTPTransport(verify=self._context, trust_env=False, limits=_ONE)
             self._all.add(one)
-        response = await one.handle_async_request(request)  # where it fails, the connection is gone
+        response = None
+        try:
+            response = await one.handle_async_request(request)
+        finally:
+            if response is None:  # a cancellation may come when httpcore does not expect one
+                with anyio.CancelScope(shield=True):
+                    await one.aclose()
         assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - for the type checker
         response.stream = _Body(response.stream, self, one)
         return response
 
     def release(self, one: httpx.AsyncHTTPTransport) -> None:
-        """Take a connection back."""
+        """Take a connection back; if nobody uses it, it is closed."""
         self._free.append((time.monotonic(), one))
+        if self._sweep is None:
+            self._sweep_in(KEPT)
+
+    def _sweep_in(self, seconds: float) -> None:
+        # in a context of its own, for it outlasts the request that it is begun in
+        loop = asyncio.get_running_loop()
+        self._sweep = loop.call_later(seconds, self._close_unused, context=Context())
+
+    def _close_unused(self) -> None:
+        self._sweep = None
+        unused, now = [], time.monotonic()
+        while self._free and self._free[0][0] + KEPT <= now:
+            unused.append(self._free.popleft()[1])
+        if self._free:
+            self._sweep_in(self._free[0][0] + KEPT - now)
+        if unused:
+            closing = asyncio.create_task(_close(unused))
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
 
     async def aclose(self) -> None:
         """Close every connection; requests still under way end."""
+        if self._sweep is not None:
+            self._sweep.cancel()
+            self._sweep = None
         for one in list(self._all):
             await one.aclose()
         self._free.clear()
+
+
+async def _close(connections: Iterable[httpx.AsyncHTTPTransport]) -> None:
+    for one in connections:
+        await one.aclose()
 
 
 class _Body(httpx.AsyncByteStream):

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import ValidationError
 
 from ..errors import DaemonError
+from ..faults import place
 from .hosts.survey import survey
-from .results import ModelList, Running
+from .results import ModelList, Result, Running
 from .wire import Part
 
 if TYPE_CHECKING:
     from .catalog import Catalog
     from .client import Client
+
+Told = TypeVar("Told", bound=Result)
 
 #: Fields of /api/show that only verbose returns: texts and tables of many kilobytes.
 BULKY = ("license", "modelfile", "template", "tensors", "messages", "projector_info")
@@ -23,7 +28,7 @@ TABLE = 100
 def model_list(rows: Sequence[Part], total: int, next_offset: int | None = None) -> ModelList:
     """Return rows of `/api/tags` as a page of `total` models."""
     models = [row_of(row) for row in rows]
-    return ModelList.model_validate({"models": models, "total": total, "next_offset": next_offset})
+    return told(ModelList, {"models": models, "total": total, "next_offset": next_offset})
 
 
 async def running(client: Client, catalog: Catalog) -> Running:
@@ -31,14 +36,15 @@ async def running(client: Client, catalog: Catalog) -> Running:
     hosts = await survey(client.hosts) if client.hosts else None
     version = await client.request("GET", "/api/version")
     rows, cloud = await catalog.running(), await _cloud_status(client)
-    return Running.model_validate(
+    return told(
+        Running,
         {
             "models": [row_of(row) for row in rows],
             "version": version.get("version", ""),
             "host": client.address.url,
             "cloud": cloud,
             **({"hosts": hosts} if hosts else {}),
-        }
+        },
     )
 
 
@@ -59,6 +65,22 @@ async def shown(client: Client, model: str, *, verbose: bool = False, **more: An
         sizes = ", ".join(f"{key} ({len(facts[key]):,} entries)" for key in long)
         told["warnings"] = [f"left out, being too long for one answer: {sizes}"]
     return told
+
+
+def told(kind: type[Told], fields: Part) -> Told:
+    """Return a result made of what the daemon told.
+
+    Raises:
+        DaemonError: that lacks what Ollama always tells, or is of another kind.
+    """
+    try:
+        return kind.model_validate(fields)
+    except ValidationError as error:
+        wrong = ", ".join(sorted({place(fault["loc"]) for fault in error.errors()})[:3])
+        raise DaemonError(
+            f"the daemon's answer is not what Ollama answers: {wrong} is missing or wrong",
+            "Check OLLAMA_HOST; another program may listen there, or an older Ollama",
+        ) from error
 
 
 async def _cloud_status(client: Client) -> dict[str, Any] | None:

@@ -31,6 +31,7 @@ _UPSTREAM = re.compile(
     r"|gave HTTP response to HTTPS client|Location header|i/o timeout"
     r"|max retries|^\d{3}:"
 )
+_NO_ROOM = re.compile(r"no space left on device|disk quota exceeded")
 _CALLERS_FAULT = re.compile(
     r"^option |invalid format|unknown renderer|template: |unqualified name|invalid model name"
 )
@@ -59,7 +60,7 @@ def refused(
 def _by_status(
     status: int, text: str, error: Mapping[str, Any], headers: Mapping[str, str]
 ) -> OllamaMCPError | None:
-    """Return what the status alone means: credentials, permission, size, load."""
+    """Return what is not about the request: credentials, permission, room, load."""
     if status == 401:
         signin = error.get("signin_url")
         return Unauthorized(
@@ -76,6 +77,12 @@ def _by_status(
             if text
             else "Set OLLAMA_HOST to an address that it accepts (an IP address or localhost), or "
             "allow the name with OLLAMA_ORIGINS on its side",
+        )
+    if _NO_ROOM.search(text):  # the rest is a path of the store
+        return TooLarge(
+            "the disk of the daemon is full",
+            "Free some space there (ollama_delete removes a model), then call again; what was "
+            "downloaded is kept",
         )
     if status == 413:
         return TooLarge(
@@ -204,7 +211,7 @@ def innermost(body: str) -> dict[str, Any]:
 def _parsed(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

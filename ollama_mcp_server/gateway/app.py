@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 
     from ..app import App
 
+#: Characters of a path that are repeated where there is none.
+LONGEST = 200
 #: The modules of routes, in the order in which they are asked.
 ROUTES = (page, status, ask, tools, openai, anthropic, ollama)
 
@@ -122,7 +124,8 @@ async def _invalid(request: Request, error: Exception) -> Response:
 async def _missing(request: Request, error: Exception) -> Response:
     """Tell that there is no such route or method."""
     assert isinstance(error, HTTPException)  # noqa: S101 - for the type checker
-    told = NotFound(f"{request.method} {request.url.path} is not served here", "See /docs")
+    path = request.url.path[:LONGEST]
+    told = NotFound(f"{request.method} {path!r} is not served here", "See /docs")
     response = refusal(told, request.url.path, **dict(error.headers or {}))
     response.status_code = error.status_code
     return response

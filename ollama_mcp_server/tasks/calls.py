@@ -25,6 +25,7 @@ from starlette.requests import Request
 
 from ..delegation.jobs import Job, current
 from ..tools._confirm import by_task, can_ask
+from .sign import answered
 
 if TYPE_CHECKING:
     from docket.execution import Execution
@@ -83,7 +84,8 @@ async def made(server: FastMCP[Any], tool: str, told: Told) -> ToolResult:
         stack.callback(telling.cancel)
         if told["caller"]:
             stack.enter_context(set_http_request(_request_of(told["caller"])))
-        _answer.set(await load_pending_input(execution.docket, info.task_scope, info.task_id))
+        where = execution.docket, info.task_scope, info.task_id
+        _answer.set(await answered(lambda: load_pending_input(*where)))
         by_task.set(told["can_ask"])
         inside.set(True)
         current.set(job)

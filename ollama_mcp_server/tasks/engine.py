@@ -26,7 +26,7 @@ from ..errors import OllamaMCPError, ToolFailed, Unauthorized
 from ..middleware import failure
 from ..settings import Settings
 from .calls import Tasked, Told, made
-from .sign import at_work, outcome_elsewhere
+from .sign import answered, at_work, outcome_elsewhere
 
 if TYPE_CHECKING:
     from docket.execution import Execution
@@ -157,10 +157,14 @@ async def check(tool: Tool, execution: Execution) -> None:
             "Look at what was done, and call again for the rest",
         )
     key = execution.docket.key(f"taken-up-again:{execution.key}")
-    async with execution.docket.redis() as redis:
-        times = await redis.hincrby(key, "times", 1)
-        await redis.expire(key, int(KEPT.total_seconds()))
-    if times > AGAIN:
+
+    async def counted() -> int:
+        async with execution.docket.redis() as redis:
+            times = await redis.hincrby(key, "times", 1)
+            await redis.expire(key, int(KEPT.total_seconds()))
+            return int(times)
+
+    if (times := await answered(counted)) > AGAIN:
         raise ToolFailed(
             f"{times} servers have ended while they worked on this",
             "Their logs say why; less at once may help",

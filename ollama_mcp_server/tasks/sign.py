@@ -7,10 +7,10 @@ and another worker is given the same task; without the sign both would do it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from docket.execution import ExecutionState
 from redis.exceptions import RedisError
@@ -18,8 +18,12 @@ from redis.exceptions import RedisError
 if TYPE_CHECKING:
     from docket.execution import Execution
 
+T = TypeVar("T")
+
 #: How often the sign is renewed while it lasts.
 RENEWALS = 4
+#: How often the store is asked what a worker must know, and the seconds between.
+TRIES, PAUSE = 60, 0.5
 
 
 @asynccontextmanager
@@ -42,14 +46,28 @@ async def outcome_elsewhere(execution: Execution, lasts: timedelta) -> Any:
     None where it did not come to an end.
     """
     is_shown = True
+
+    async def look() -> bool:
+        async with execution.docket.redis() as redis:
+            return bool(await redis.exists(_key(execution)))
+
     while is_shown:
         await asyncio.sleep(lasts.total_seconds() / RENEWALS)  # one may be about to be renewed
-        async with execution.docket.redis() as redis:
-            is_shown = bool(await redis.exists(_key(execution)))
-    await execution.sync()
+        is_shown = await answered(look)
+    await answered(execution.sync)
     if execution.state is not ExecutionState.COMPLETED:
         return None
-    return await execution.get_result(timeout=timedelta(0))
+    return await answered(lambda: execution.get_result(timeout=timedelta(0)))
+
+
+async def answered(ask: Callable[[], Awaitable[T]]) -> T:
+    """Return what the store says; while it is out of reach it is asked again, for half a minute."""
+    for _ in range(TRIES - 1):
+        try:
+            return await ask()
+        except (RedisError, OSError):
+            await asyncio.sleep(PAUSE)
+    return await ask()
 
 
 async def _show(execution: Execution, lasts: timedelta) -> None:

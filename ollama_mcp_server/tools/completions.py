@@ -230,4 +230,4 @@ def _options(arguments: dict[str, Any]) -> Options | None:
 
 
 def _think(effort: str | None) -> Any:
-    return False if effort == "none" else to_think(effort)
+    return False if effort == "none" else to_think(effort or None)

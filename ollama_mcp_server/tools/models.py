@@ -10,6 +10,7 @@ from ..app import App
 from ..daemon.hosts.survey import line_of as line_of_host
 from ..daemon.hosts.survey import silent
 from ..daemon.inventory import line_of, model_list, running, shown, size_of
+from ..daemon.inventory import told as told_as
 from ..daemon.options import Options, is_zero
 from ..daemon.results import Loaded, ModelInfo, ModelList, Running, meta, timings
 from ..delegation.deadline import deadline
@@ -105,7 +106,7 @@ async def ollama_show(
     if options:
         more["options"] = options.sent()
     told = await shown(App.of(ctx).client, model, verbose=verbose, **more)
-    said = ModelInfo.model_validate({"model": model, **told})
+    said = told_as(ModelInfo, {"model": model, **told})
     lines = [f"{model}: {', '.join(said.capabilities or ())}"]
     lines += [f"{key}: {value}" for key, value in (told.get("details") or {}).items() if value]
     lines += [

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from ..app import App
 from ..settings import Settings
 from .listening import announce
+from .punctual import Punctual
 from .web import build_web
 
 
@@ -43,6 +44,7 @@ def serve_http(server: FastMCP[Any], app: App, listener: socket.socket | None = 
         log_config=None,  # stdout stays clean: its records go where ours go
         access_log=False,  # its lines have the query
         lifespan="on",
+        http=Punctual,
         ws="none",
         server_header=False,
         timeout_graceful_shutdown=1,

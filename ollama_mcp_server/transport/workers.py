@@ -65,8 +65,8 @@ def cautions(settings: Settings) -> list[str]:
     if settings.state_url and settings.state_url.get_secret_value() != "memory":
         return []
     return [
-        "each process has conversations of its own, and a request may come to one that does not "
-        "know them: set OLLAMA_MCP_STATE_URL, which they share"
+        "each process has conversations and jobs of its own, and a request may come to one that "
+        "does not know them: set OLLAMA_MCP_STATE_URL, which they share"
     ]
 
 

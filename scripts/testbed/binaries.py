@@ -1,4 +1,4 @@
-"""The programs: Ollama built by Go from its module, llama-server taken from a wheel."""
+"""The programs: Go's built from their modules, llama-server taken from a wheel."""
 
 from __future__ import annotations
 
@@ -51,13 +51,9 @@ def install(cache: Path, version: str = VERSION) -> Path:
 
 
 def _build(version: str, target: Path, cache: Path) -> None:
-    go = prerequisites.find_go(go_version(version)) or str(_bring_go(cache))
+    go, module = find_go(go_version(version), cache), f"{_MODULE}@v{version}"
     tell(f"building Ollama {version} with {go} (about a minute)")
-    module = f"{_MODULE}@v{version}"
-    # The rest of what Go fetches is fixed by this module's go.mod and Go's checksum database.
-    found = json.loads(execute([go, "mod", "download", "-json", module], cwd=cache))["Sum"]
-    if found != LOCK["ollama"][version]["sum"]:
-        raise SetupError(f"{module} has sum {found}, lock.json says otherwise")
+    verify(go, module, LOCK["ollama"][version]["sum"], cache)
     flags = f"-s -w -X {_MODULE}/version.Version={version}"
     # Ollama links with -lstdc++ but holds no C++: the machine's library will do without g++.
     library = execute([*prerequisites.compiler(), "-print-file-name=libstdc++.so.6"]).strip()
@@ -71,6 +67,21 @@ def _build(version: str, target: Path, cache: Path) -> None:
         execute(
             [go, "install", "-ldflags", flags, module], cwd=cache, env={**os.environ, **settings}
         )
+
+
+def find_go(minimum: str, cache: Path) -> str:
+    """Return a Go that can build a module with `go MINIMUM`, which is brought if there is none."""
+    return prerequisites.find_go(minimum) or str(_bring_go(cache))
+
+
+def verify(go: str, module: str, expected: str, cache: Path) -> None:
+    """Download a module; raises SetupError if its sum is not the locked one.
+
+    The rest of what Go fetches is fixed by its go.mod and Go's checksum database.
+    """
+    found = json.loads(execute([go, "mod", "download", "-json", module], cwd=cache))["Sum"]
+    if found != expected:
+        raise SetupError(f"{module} has sum {found}, lock.json says otherwise")
 
 
 def _bring_go(cache: Path) -> Path:

@@ -6,6 +6,8 @@
     tools/                      pip, Go or npm during a build, where the machine has none
     registry/docker-registry    for pull and push         logs/   what the daemons print
     valkey/valkey-server        for what a server keeps
+    toxiproxy-VERSION/server    for what goes wrong on the way to a daemon
+    faketime/                   a library that makes a process's clock jump
     node-FOLDER-DIGEST/         npm packages that tests run, for each lock file
     up-VERSION.json             the daemon that `up` left running
     created.json                which models were created from which recipe

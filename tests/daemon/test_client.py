@@ -5,12 +5,20 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+import anyio
 import pytest
 
 from ollama_mcp_server.app import App
 from ollama_mcp_server.daemon import client as module
+from ollama_mcp_server.daemon import replies
 from ollama_mcp_server.daemon.client import Client, pause_before
-from ollama_mcp_server.errors import DaemonError, DaemonUnreachable, InvalidArgument, QueueFull
+from ollama_mcp_server.errors import (
+    DaemonError,
+    DaemonUnreachable,
+    InvalidArgument,
+    QueueFull,
+    TimedOut,
+)
 from tests.conftest import MakeApp
 from tests.fake_ollama import FakeOllama
 
@@ -55,7 +63,9 @@ async def test_a_dropped_connection_is_an_error(ollama: Client, daemon: FakeOlla
         await collect(ollama)
 
 
-@pytest.mark.parametrize("garbage", ["<html>", "{", "[1]\n", "null\n", "\x00\xff\n"])
+@pytest.mark.parametrize(
+    "garbage", ["<html>", "{", "[1]\n", "null\n", "\x00\xff\n", "[" * 100_000, '{"a":' * 100_000]
+)
 async def test_garbage_is_an_error(ollama: Client, daemon: FakeOllama, garbage: str) -> None:
     daemon.reply("/api/chat", part("a"), garbage)
     with pytest.raises(DaemonError, match="not JSON"):
@@ -71,10 +81,66 @@ async def test_an_error_in_mid_stream_is_an_error(ollama: Client, daemon: FakeOl
 async def test_a_line_without_end_is_refused(
     ollama: Client, daemon: FakeOllama, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MAX_LINE", 1000)
+    monkeypatch.setattr(replies, "MAX_LINE", 1000)
     daemon.reply("/api/chat", *["x" * 600] * 3)
     with pytest.raises(DaemonError, match="without an end"):
         await collect(ollama)
+
+
+async def test_a_long_line_costs_as_much_as_it_is_long(ollama: Client, daemon: FakeOllama) -> None:
+    text = "x" * 65_536
+    pieces = ['{"message":{"content":"', *[text] * 400, '"},"done":false}\n']
+    daemon.reply("/api/chat", *pieces, DONE)
+    with anyio.fail_after(20):  # 26 MB took minutes when each piece was joined to all before
+        parts = await collect(ollama)
+    assert len(parts[0]["message"]["content"]) == 400 * len(text)
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        {"response": 5},
+        {"message": "a"},
+        {"message": {"content": ["a"]}},
+        {"message": {"tool_calls": 3}},
+        {"models": [{"name": 1}]},
+        {"models": [1]},
+        {"done": True, "eval_count": "many"},
+    ],
+)
+async def test_what_ollama_never_says_is_an_error(
+    ollama: Client, daemon: FakeOllama, strange: dict[str, Any]
+) -> None:
+    daemon.reply("/api/chat", strange, DONE)
+    with pytest.raises(DaemonError, match="not what Ollama answers"):
+        await collect(ollama)
+
+
+async def test_of_a_refusal_no_more_is_read_than_says_why(
+    ollama: Client, daemon: FakeOllama
+) -> None:
+    daemon.reply("/api/chat", *["x" * 65_536] * 4, 60.0, status=500)
+    with anyio.fail_after(10), pytest.raises(DaemonError):
+        await collect(ollama)
+
+
+async def test_a_refusal_in_a_coding_that_there_is_not(ollama: Client, daemon: FakeOllama) -> None:
+    daemon.reply("/api/chat", "Oh", status=500, headers={"content-type": "text/html; charset=hex"})
+    with pytest.raises(DaemonError):
+        await collect(ollama)
+
+
+async def test_what_the_daemon_knows_it_must_tell_in_time(
+    ollama: Client, daemon: FakeOllama, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PATIENCE", 0.3)
+    daemon.hold("/api/tags")
+    with pytest.raises(TimedOut, match="did not answer") as late:
+        await ollama.request("GET", "/api/tags")
+    assert late.value.hint
+    await daemon.until(lambda: daemon.requests[0].closed_early)
+    daemon.reply("/api/embed", {"embeddings": []}, delay=0.8)
+    assert await ollama.request("POST", "/api/embed", {"model": "m"}) == {"embeddings": []}
 
 
 async def test_a_lone_surrogate_is_the_callers_fault(ollama: Client) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 
 import httpx
@@ -67,6 +68,32 @@ async def test_a_request_that_was_cancelled_leaves_none(
     assert len(connections) == 0
 
 
+async def test_a_cancellation_at_any_moment_leaves_none(
+    http: httpx.AsyncClient, daemon: FakeOllama
+) -> None:
+    daemon.hold("/api/chat")
+    before = sockets()
+    gc.disable()  # it would close what was lost
+    try:
+        for turns in range(60):
+            asking = asyncio.create_task(http.post("/api/chat", json=CHAT))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            asking.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asking
+        await asyncio.sleep(0.05)
+        assert sockets() <= before + 1
+    finally:
+        gc.enable()
+
+
+def sockets() -> int:
+    """Return how many connections this process has to the daemon, its own end not counted."""
+    loop = asyncio.get_running_loop()
+    return len(loop._transports)  # type: ignore[attr-defined]
+
+
 async def test_one_that_the_daemon_closed_is_replaced(
     http: httpx.AsyncClient, daemon: FakeOllama
 ) -> None:
@@ -76,13 +103,20 @@ async def test_one_that_the_daemon_closed_is_replaced(
 
 
 async def test_what_nobody_uses_is_closed(
-    http: httpx.AsyncClient, connections: Connections, monkeypatch: pytest.MonkeyPatch
+    http: httpx.AsyncClient,
+    connections: Connections,
+    daemon: FakeOllama,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(module, "KEPT", 0.5)
     await asyncio.gather(*(http.post("/api/chat", json=CHAT) for _ in range(5)))
     assert len(connections) == 5
-    monkeypatch.setattr(module, "KEPT", -1.0)
+    await asyncio.sleep(0.3)
     await http.post("/api/chat", json=CHAT)
-    assert len(connections) == 1
+    assert len(connections) == 5
+    await daemon.until(lambda: len(connections) == 1)
+    await daemon.until(lambda: len(connections) == 0)
+    assert (await http.post("/api/chat", json=CHAT)).status_code == 200
 
 
 async def test_the_end_ends_what_is_under_way(

@@ -39,6 +39,8 @@ def said(text: str) -> str:
         (403, "", "permission_denied"),
         (403, said("ollama cloud is disabled: remote model is unavailable"), "permission_denied"),
         (413, "", "too_large"),
+        (200, said("write /s/blobs/sha256-00ff-partial: no space left on device"), "too_large"),
+        (500, said("write /s/blobs/sha256-00ff: disk quota exceeded"), "too_large"),
         (429, said("slow down"), "rate_limited"),
         (500, said('option "temperature" must be of type float32'), "invalid_argument"),
         (500, said('invalid format: "xml"'), "invalid_argument"),
@@ -59,6 +61,7 @@ def said(text: str) -> str:
         (500, "<html><body>Bad gateway</body></html>", "daemon_error"),
         (500, "null", "daemon_error"),
         (500, "[1]", "daemon_error"),
+        (500, "{" + "[" * 100_000, "daemon_error"),
         (200, json.dumps({"error": {"message": "odd"}}), "daemon_error"),
         (404, "404 page not found", "daemon_error"),
         (301, "", "daemon_error"),
@@ -69,6 +72,13 @@ def test_meaning(status: int, body: str, code: str) -> None:
     assert error.code == code
     assert error.message
     assert "<" not in str(error)
+
+
+def test_the_path_of_the_store_is_not_told() -> None:
+    error = refused(200, said("write /s/blobs/sha256-00ff-partial: no space left on device"))
+    assert "/s/blobs" not in str(error)
+    assert "ollama_delete" in error.hint
+    assert not error.retryable
 
 
 def test_the_numbers_of_an_overflow_are_kept() -> None:

@@ -1,15 +1,14 @@
 """What the gateway's OpenAPI documents say is so, whatever is sent to their operations.
 
-`FUZZ_CASES=330 pytest tests/gateway/test_documents.py` tries so many of random data with each of
-the gateway's operations and each tool, and the edges of every schema: about 10,000 in all.
+`FUZZ_CASES=10000 pytest tests/gateway/test_documents.py` tries about so many with the gateway's
+operations and the tools, and the edges of every schema besides; see tests/fuzz/cases.py.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -24,11 +23,13 @@ from ollama_mcp_server.gateway.app import build_gateway
 from ollama_mcp_server.server import build_server
 from ollama_mcp_server.settings import Settings
 from tests.fake_ollama import FakeOllama
+from tests.fuzz.cases import SEED, WANTED, Tally
 from tests.gateway.workshop import key_of, server
 
+#: Operations of all documents, nearly.
+OPERATIONS = 26
 #: Cases of random data for each operation: as many as are wanted, else few.
-WANTED = int(os.environ.get("FUZZ_CASES", "0"))
-CASES = WANTED or 3
+CASES = max(2, WANTED // OPERATIONS)
 #: The name by which the requests go.
 HOST = "testserver"
 KEY, KEPT = key_of("all", "admin")
@@ -43,6 +44,10 @@ OFF = ("ignored_auth", "allow_header_conformance")
 OFF_OWN = (*OFF, "not_a_server_error", "positive_data_acceptance")
 #: Tools read arguments kindly: "3" counts as 3, and null as not given.
 OFF_TOOLS = (*OFF_OWN, "negative_data_rejection")
+
+
+#: What came of a case, by the first digit of its answer's status.
+END = {2: "answered", 4: "refused", 5: "error"}
 
 
 @schemathesis.check
@@ -69,11 +74,14 @@ def web(daemon: FakeOllama) -> Iterator[Any]:
     shutdown_lifespans()
 
 
-def run(web: Any, path: str, off: tuple[str, ...], *, edges: bool) -> tuple[set[str], list[str]]:
+def run(
+    web: Any, path: str, off: tuple[str, ...], tally: Tally, *, edges: bool
+) -> tuple[set[str], list[str]]:
     """Try a document's operations, and return their names and what is wrong with them."""
     config = SchemathesisConfig.from_dict(
         {
             "headers": HEADERS,
+            "seed": SEED if WANTED else 1,
             "generation": {
                 "max-examples": CASES,
                 "database": "none",
@@ -95,6 +103,8 @@ def run(web: Any, path: str, off: tuple[str, ...], *, edges: bool) -> tuple[set[
         elif isinstance(event, events.ScenarioFinished):
             recorder = event.recorder
             tried |= {event.label or ""} if recorder.interactions else set()
+            for said in (one.response for one in recorder.interactions.values()):
+                tally.count("error" if said is None else END[said.status_code // 100])
             for case, checks in recorder.checks.items():
                 for check in checks:
                     if check.status is not Status.SUCCESS and (info := check.failure_info):
@@ -105,14 +115,18 @@ def run(web: Any, path: str, off: tuple[str, ...], *, edges: bool) -> tuple[set[
     return tried, wrong
 
 
-@pytest.mark.timeout(120 + 30 * WANTED)
-def test_the_gateways_own_operations_do_what_its_document_says(web: Any) -> None:
-    tried, wrong = run(web, "/openapi.json", OFF_OWN, edges=True)
+@pytest.mark.timeout(120 + WANTED)
+def test_the_gateways_own_operations_do_what_its_document_says(
+    web: Any, record_property: Callable[[str, object], None]
+) -> None:
+    tally = Tally()
+    tried, wrong = run(web, "/openapi.json", OFF_OWN, tally, edges=bool(WANTED))
+    tally.record(record_property)
     assert not wrong, "\n\n".join(wrong[:10])
     assert {"POST /api/ask", "POST /api/do", "GET /tools"} <= tried
 
 
-@pytest.mark.timeout(120 + 30 * WANTED)
+@pytest.mark.timeout(120 + WANTED)
 @pytest.mark.parametrize(
     ("path", "operation"),
     [
@@ -120,7 +134,17 @@ def test_the_gateways_own_operations_do_what_its_document_says(web: Any) -> None
         ("/tools/ollama/openapi.json", "POST /ollama_chat"),
     ],
 )
-def test_tools_do_what_their_documents_say(web: Any, path: str, operation: str) -> None:
-    tried, wrong = run(web, path, OFF_TOOLS, edges=bool(WANTED))
+def test_tools_do_what_their_documents_say(
+    web: Any, path: str, operation: str, record_property: Callable[[str, object], None]
+) -> None:
+    tally = Tally()
+    tried, wrong = run(web, path, OFF_TOOLS, tally, edges=bool(WANTED))
+    tally.record(record_property)
     assert not wrong, "\n\n".join(wrong[:10])
     assert operation in tried
+
+
+def test_a_stream_of_events_is_not_described_as_one_text(web: Any) -> None:
+    document = schemathesis.openapi.from_asgi("/openapi.json", web, headers=HEADERS)
+    told = document.raw_schema["paths"]["/api/ask"]["post"]["responses"]["200"]["content"]
+    assert told["text/event-stream"] == {}

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ...errors import OllamaMCPError, PermissionDenied
+from ...errors import OllamaMCPError, PermissionDenied, TooLarge
 from .state import State
 
 
@@ -82,6 +82,11 @@ def _file_errors(folder: Path) -> Iterator[None]:
 
     try:
         yield
+    except SystemError as error:  # so the library for the disk tells that there is no room
+        raise TooLarge(
+            f"the state in {folder} could not be written: {error}",
+            "Make room on its disk, or forget conversations",
+        ) from error
     except (OSError, BaseKeyValueError) as error:
         cause = error if isinstance(error, OSError) else error.__cause__
         if isinstance(cause, OSError):

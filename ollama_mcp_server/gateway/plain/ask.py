@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 #: What the description of the route says of answers that stream.
-STREAM: dict[str, Any] = {"content": {"text/event-stream": {"schema": {"type": "string"}}}}
+STREAM: dict[str, Any] = {"content": {"text/event-stream": {}}}  # of events, not one text
 
 
 #: What OpenAPI says of two names of which exactly one is given.

@@ -155,6 +155,8 @@ async def answer(
             working.cancel()
         with anyio.CancelScope(shield=True):
             await asyncio.wait([working])
+        if not working.cancelled():
+            working.exception()  # asked for also where the client is gone, else asyncio logs it
     error = working.exception()
     if error is not None and not isinstance(error, OllamaMCPError):
         raise error
