@@ -4,7 +4,7 @@ VENV   := .venv
 RUN    := $(VENV)/bin/python
 BED    := $(RUN) -m scripts.testbed run --
 
-.PHONY: help setup demo test check lint types docs docs-check site picture schemas bench scale bundle packages deploy-check clean
+.PHONY: help setup demo test check lint types docs docs-check site picture schemas bench proof secrets scale soak bundle packages deploy-check clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14

@@ -94,7 +94,11 @@ def main(words: Sequence[str] | None = None) -> None:
     ends = time.monotonic() + given.minutes * 60
     settled = time.monotonic() + min(SETTLED, given.minutes / 2) * 60
     with TemporaryDirectory() as name:
-        home = {"OLLAMA_HOST": os.environ["OLLAMA_HOST"], "OLLAMA_MCP_SERVERS": json.dumps([NOTES])}
+        home = {
+            "OLLAMA_HOST": os.environ["OLLAMA_HOST"],
+            "OLLAMA_MCP_SERVERS": json.dumps([NOTES]),
+            "OLLAMA_MCP_TOOLSETS": "chat,models,agent,conversations",
+        }
         with Stdio(Path(name), **home) as stdio, Http(Path(name), "--gateway", **home) as http:
             servers = {"stdio": stdio.process.pid, "HTTP": http.process.pid}
             tally, stop = Tally(), threading.Event()
@@ -135,6 +139,8 @@ def calling(client: Client, way: str, tally: Tally, stop: threading.Event) -> No
         error = (result.get("structuredContent") or {}).get("error") or {}
         right = "result" in reply and error.get("code", "") == expected
         tally.note(f"{way}: {name}", "" if right else json.dumps(reply.get("error") or error))
+        if kept := (result.get("structuredContent") or {}).get("conversation"):
+            client.call("ollama_conversations", forget=kept)
 
 
 def applications(url: str, tally: Tally, stop: threading.Event) -> None:

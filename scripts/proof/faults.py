@@ -1,31 +1,17 @@
-"""From a run's JUnit XML to the table in docs/reliability.md.
-
-python -m tests.proof.faults.figures RUN.xml
-"""
+"""The table of a run of tests/proof/faults, from its JUnit XML."""
 
 from __future__ import annotations
 
 import json
-import sys
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-PAGE = Path(__file__).parents[3] / "docs" / "reliability.md"
-BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 HEAD = """\
 | what was injected | ways | the caller got | after (s) | next call (s) | sockets | files |
 |---|---|---|---|---|---|---|
 """
-
-
-def main() -> None:
-    """Replace the table by one of the run that the command line names."""
-    whole = PAGE.read_text()
-    before, _, rest = whole.partition(BEGIN)
-    after = rest.partition(END)[2]
-    PAGE.write_text(f"{before}{BEGIN}\n{table(Path(sys.argv[1]))}{END}{after}")
 
 
 def table(run: Path) -> str:
@@ -68,7 +54,3 @@ def growth(pairs: list[list[int]]) -> str:
         return ""
     before, after = max(pairs, key=lambda pair: pair[1] - pair[0])
     return f"{before} → {after}"
-
-
-if __name__ == "__main__":
-    main()
