@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Iterable
 from contextvars import Context
 from weakref import WeakSet
 
-import anyio
 import httpx
 
 #: Seconds after which a connection that nobody has used is closed.
@@ -32,6 +31,7 @@ class Connections(httpx.AsyncBaseTransport):
         self._all: WeakSet[httpx.AsyncHTTPTransport] = WeakSet()
         self._sweep: asyncio.TimerHandle | None = None
         self._closing: set[asyncio.Task[None]] = set()
+        self._is_closed = False
 
     def __len__(self) -> int:
         """Return how many connections wait for a request."""
@@ -49,17 +49,25 @@ class Connections(httpx.AsyncBaseTransport):
             response = await one.handle_async_request(request)
         finally:
             if response is None:  # a cancellation may come when httpcore does not expect one
-                with anyio.CancelScope(shield=True):
-                    await one.aclose()
+                self.drop([one])
         assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - for the type checker
         response.stream = _Body(response.stream, self, one)
         return response
 
     def release(self, one: httpx.AsyncHTTPTransport) -> None:
         """Take a connection back; if nobody uses it, it is closed."""
+        if self._is_closed:
+            self.drop([one])
+            return
         self._free.append((time.monotonic(), one))
         if self._sweep is None:
             self._sweep_in(KEPT)
+
+    def drop(self, connections: Iterable[httpx.AsyncHTTPTransport]) -> None:
+        """Close connections, in a task of its own: another cancellation would break that off."""
+        closing = Context().run(asyncio.create_task, _close(connections))
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
 
     def _sweep_in(self, seconds: float) -> None:
         # in a context of its own, for it outlasts the request that it is begun in
@@ -74,18 +82,19 @@ class Connections(httpx.AsyncBaseTransport):
         if self._free:
             self._sweep_in(self._free[0][0] + KEPT - now)
         if unused:
-            closing = asyncio.create_task(_close(unused))
-            self._closing.add(closing)
-            closing.add_done_callback(self._closing.discard)
+            self.drop(unused)
 
     async def aclose(self) -> None:
         """Close every connection; requests still under way end."""
+        self._is_closed = True
         if self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None
         for one in list(self._all):
             await one.aclose()
         self._free.clear()
+        if self._closing:
+            await asyncio.wait(self._closing)
 
 
 async def _close(connections: Iterable[httpx.AsyncHTTPTransport]) -> None:
@@ -113,6 +122,12 @@ class _Body(httpx.AsyncByteStream):
     async def aclose(self) -> None:
         """Close it."""
         one, self._one = self._one, None
-        await self._stream.aclose()
-        if one is not None:
-            self._connections.release(one)
+        is_whole = False
+        try:
+            await self._stream.aclose()
+            is_whole = True
+        finally:
+            if one is not None and is_whole:
+                self._connections.release(one)
+            elif one is not None:
+                self._connections.drop([one])
