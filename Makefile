@@ -3,8 +3,11 @@ PYTHON ?= python3
 VENV   := .venv
 RUN    := $(VENV)/bin/python
 BED    := $(RUN) -m scripts.testbed run --
+# extras stand in the pins, or pip would look for other versions that have them
+PIN    := uv pip compile --quiet --universal --generate-hashes --no-strip-extras \
+          --no-emit-index-url --no-emit-find-links --no-header
 
-.PHONY: help setup demo test check lint types docs docs-check site picture schemas bench proof secrets scale soak bundle packages deploy-check clean
+.PHONY: help setup demo test check lint types docs docs-check site picture schemas bench proof secrets scale soak bundle packages deploy-check pins clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -82,6 +85,10 @@ packages: ## install the package in every way, with every Python here, and start
 
 deploy-check: setup ## check what is deployed and published by the tools that will read it
 	@$(RUN) -m scripts.deploy $(ARGS)
+
+pins: ## pin anew what pyproject.toml asks for, with hashes; needs uv
+	@$(PIN) --python-version 3.10 --all-extras --group dev pyproject.toml -o requirements-dev.txt
+	@$(PIN) --python-version 3.11 requirements-docs.in -o requirements-docs.txt
 
 clean: ## remove what `make setup` made
 	@rm -rf $(VENV)
