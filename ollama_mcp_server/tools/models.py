@@ -176,9 +176,11 @@ async def ollama_load(
             body["options"] = options.sent()
         body = {name: value for name, value in body.items() if value is not None}
         # /api/generate loads no such model, but unloads any; /api/embed may answer while it goes
-        path = "/api/generate" if is_zero(keep_alive) else "/api/embed"
+        unloads = is_zero(keep_alive)
+        path = "/api/generate" if unloads else "/api/embed"
+        rest: dict[str, Any] = {"stream": False} if unloads else {"input": []}
         with deadline(timeout):
-            answer = await app.client.request("POST", path, {**body, "input": [], "stream": False})
+            answer = await app.client.request("POST", path, {**body, **rest})
         reason, warnings = answer.get("done_reason", "load"), option_warnings(options)
     else:
         said = await ask_model(ctx, "/api/generate", body, options, timeout)
