@@ -10,7 +10,7 @@ WORKDIR /src
 COPY pyproject.toml requirements-dev.txt README.md LICENSE ./
 COPY ollama_mcp_server/ ollama_mcp_server/
 # The versions that the tests ran with; only what the server itself needs is installed.
-RUN sed -n 's/ *\\$//; /^[a-z]/p' requirements-dev.txt > constraints.txt \
+RUN sed -n 's/ *\\$//; s/\[[^]]*\]//; /^[a-z]/p' requirements-dev.txt > constraints.txt \
  && python -m venv --without-pip /app \
  && pip --python /app/bin/python install --no-cache-dir --compile --constraint constraints.txt \
     '.[all]'
