@@ -12,11 +12,15 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from .steps import SetupError
+
+_PATIENCE = 20.0  # seconds to answer; small servers take 0.02 on an idle machine
 _LEASH = 'read _; kill -s TERM -- "$1"; sleep 5; kill -s KILL -- "$1"'
 
 
@@ -61,6 +65,19 @@ def spawn(
             start_new_session=True,
         )
     return Child(process, None if lasting else leash(-process.pid))
+
+
+def await_answer(child: Child, log: Path, answers: Callable[[], bool]) -> None:
+    """Wait until a server that was just started answers.
+
+    Raises SetupError if it ends or takes too long; it is stopped then.
+    """
+    deadline = time.monotonic() + _PATIENCE
+    while not answers():
+        if child.process.poll() is not None or time.monotonic() > deadline:
+            child.stop()
+            raise SetupError(f"{log.stem} did not come up: {log.read_text()[-2000:]}")
+        time.sleep(0.01)
 
 
 def leash(pid: int) -> subprocess.Popen[bytes]:

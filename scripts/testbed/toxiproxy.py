@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-import time
 import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,11 +15,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from . import golang
-from .processes import Child, free_port, spawn
-from .steps import SetupError
+from .processes import Child, await_answer, free_port, spawn
 from .stoppable import Stoppable
 
-_PATIENCE = 20.0  # seconds to answer; it takes 0.02 on an idle machine
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -107,12 +104,7 @@ def start(cache: Path) -> Toxiproxy:
     log = cache / "logs" / f"toxiproxy-{port}.log"
     words: list[str | Path] = [program, "-host", "127.0.0.1", "-port", str(port)]
     server = Toxiproxy(f"http://127.0.0.1:{port}", spawn(words, log, os.environ))
-    deadline = time.monotonic() + _PATIENCE
-    while not _answers(server):
-        if server.child.process.poll() is not None or time.monotonic() > deadline:
-            server.stop()
-            raise SetupError(f"{program} did not come up: {log.read_text()[-2000:]}")
-        time.sleep(0.01)
+    await_answer(server.child, log, lambda: _answers(server))
     return server
 
 

@@ -10,7 +10,6 @@ import platform
 import shutil
 import signal
 import socket
-import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +17,9 @@ from tempfile import TemporaryDirectory
 
 from .cache import filling, locked
 from .packages import fetched, unpack
-from .processes import Child, free_port, spawn
+from .processes import Child, await_answer, free_port, spawn
 from .steps import SetupError
 from .stoppable import Stoppable
-
-_PATIENCE = 20.0  # seconds to answer; it takes 0.02 on an idle machine
 
 
 @dataclass
@@ -72,14 +69,13 @@ def start(cache: Path, *, port: int = 0, password: str = "") -> Valkey:
         f'bind 127.0.0.1\nport {number}\nsave ""\nappendonly no\ndir {folder.name}\n'
         + (f"requirepass {password}\n" if password else "")
     )
-    server = Valkey(number, password, spawn([program, config], log, os.environ), folder)
-    deadline = time.monotonic() + _PATIENCE
-    while not _answers(number):
-        if server._child.process.poll() is not None or time.monotonic() > deadline:
-            server.stop()
-            raise SetupError(f"{program} did not come up: {log.read_text()[-2000:]}")
-        time.sleep(0.01)
-    return server
+    child = spawn([program, config], log, os.environ)
+    try:
+        await_answer(child, log, lambda: _answers(number))
+    except SetupError:
+        folder.cleanup()
+        raise
+    return Valkey(number, password, child, folder)
 
 
 def _program(cache: Path) -> Path:

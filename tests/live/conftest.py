@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from scripts.testbed import api, cache, daemon
+from scripts.testbed import api, cache, daemon, valkey
 from tests.conftest import OUTSIDE
+from tests.live.sessions import PASSWORD
 from tests.wire import EVERY, Client, Servers, client_of, started
 
 
@@ -68,3 +69,12 @@ def servers(ollama: daemon.Daemon, tmp_path_factory: pytest.TempPathFactory) -> 
 def peer(servers: Servers, request: pytest.FixtureRequest) -> Client:
     """A client on each transport in each era."""
     return client_of(servers, request.param)
+
+
+@pytest.fixture(scope="module")
+def store() -> Iterator[valkey.Valkey]:
+    """A Valkey of a module's own, which wants PASSWORD."""
+    if not OUTSIDE.get("OLLAMA_MCP_TESTBED_VERSION"):
+        pytest.skip("there is no test bed to start a Valkey: run `make test`")
+    with valkey.start(cache.folder(), password=PASSWORD) as store:
+        yield store

@@ -22,6 +22,8 @@ from ollama_mcp_server.settings import Settings
 from scripts.testbed import binaries, cache, daemon, processes
 from tests.conftest import OUTSIDE, Caller
 
+#: What a Valkey of the tests asks for.
+PASSWORD = "only-for-this-test"
 CACHE = cache.folder()
 VERSION = OUTSIDE.get("OLLAMA_MCP_TESTBED_VERSION") or binaries.VERSION
 

@@ -13,7 +13,7 @@ import pytest
 
 from scripts.testbed import models, runner, valkey
 from scripts.testbed.daemon import Daemon
-from tests.conftest import CHAT, HELLO, OUTSIDE
+from tests.conftest import CHAT, HELLO
 from tests.fake_ollama import FakeOllama
 from tests.live.sessions import CACHE
 from tests.tools.test_agent import calls, notes
@@ -35,14 +35,6 @@ def story(tokens: int) -> dict[str, Any]:
         "raw": True,
         "options": {**SLOW, "num_predict": tokens, "temperature": 0, "stop": ["###"]},
     }
-
-
-@pytest.fixture(scope="module")
-def store() -> Iterator[valkey.Valkey]:
-    if not OUTSIDE.get("OLLAMA_MCP_TESTBED_VERSION"):
-        pytest.skip("there is no test bed to start a Valkey: run `make test`")
-    with valkey.start(CACHE) as store:
-        yield store
 
 
 def server(home: Path, daemon: str, store: valkey.Valkey, wait: str = "0.3") -> Http:

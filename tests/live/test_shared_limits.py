@@ -8,7 +8,7 @@ import logging
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -26,14 +26,12 @@ from ollama_mcp_server.gateway.traffic.ledger import Ledger
 from ollama_mcp_server.gateway.traffic.limits import Limits
 from ollama_mcp_server.gateway.traffic.shared import Shared
 from scripts.testbed import models, valkey
-from tests.conftest import OUTSIDE
 from tests.gateway.workshop import key_of
-from tests.live.sessions import CACHE
+from tests.live.sessions import CACHE, PASSWORD
 from tests.wire import Http
 
 pytestmark = pytest.mark.live
 
-PASSWORD = "only-for-this-test"
 
 #: A process that holds requests of the key `a`, and says so, until it is killed.
 PROCESS = """
@@ -58,23 +56,15 @@ asyncio.run(hold(*sys.argv[1:]))
 """
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[valkey.Valkey]:
-    if not OUTSIDE.get("OLLAMA_MCP_TESTBED_VERSION"):
-        pytest.skip("there is no test bed to start a Valkey: run `make test`")
-    with valkey.start(CACHE, password=PASSWORD) as server:
-        yield server
-
-
 @pytest.fixture
-async def replica(server: valkey.Valkey) -> AsyncIterator[Callable[..., Limits]]:
+async def replica(store: valkey.Valkey) -> AsyncIterator[Callable[..., Limits]]:
     """Make replicas over one Valkey; it is empty at first."""
     made: list[Limits] = []
-    async with Redis.from_url(server.url) as client:
+    async with Redis.from_url(store.url) as client:
         await client.flushall()
 
     def make(
-        url: str = server.url, *, parallel: int = 100, lasts: float = 30.0, patience: float = 10.0
+        url: str = store.url, *, parallel: int = 100, lasts: float = 30.0, patience: float = 10.0
     ) -> Limits:
         ledger = Ledger(url, patience=patience, lasts=lasts)
         exchange = Exchange(ledger, time.monotonic, beat=0.1, pause=0.2)
@@ -124,7 +114,7 @@ async def test_requests_of_a_minute_are_those_of_all_replicas(
 
 
 async def test_requests_at_a_time_are_those_of_all_replicas(
-    replica: Callable[..., Limits], server: valkey.Valkey
+    replica: Callable[..., Limits], store: valkey.Valkey
 ) -> None:
     who, replicas = caller(concurrency=3), [replica(), replica()]
     inside = most = let_in = 0
@@ -146,7 +136,7 @@ async def test_requests_at_a_time_are_those_of_all_replicas(
     assert most == 3
     assert let_in >= 5
     assert told == {"the key a has 3 requests at a time already, all that it may"}
-    async with Redis.from_url(server.url, decode_responses=True) as client:
+    async with Redis.from_url(store.url, decode_responses=True) as client:
 
         async def nothing_held() -> bool:
             return not [key async for key in client.scan_iter("ollama-mcp-server:*")]
@@ -198,9 +188,9 @@ async def test_the_next_turn_is_of_who_runs_least_on_all_replicas(
 
 
 async def test_what_a_killed_replica_held_comes_back(
-    replica: Callable[..., Limits], server: valkey.Valkey
+    replica: Callable[..., Limits], store: valkey.Valkey
 ) -> None:
-    words = [sys.executable, "-c", PROCESS, server.url, "2.0", "2"]
+    words = [sys.executable, "-c", PROCESS, store.url, "2.0", "2"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:  # noqa: ASYNC220
         try:
             assert process.stdout is not None
@@ -282,11 +272,11 @@ async def test_a_valkey_that_has_lost_its_data_knows_soon_what_runs(
 
 
 async def test_who_goes_away_while_the_valkey_is_asked_leaves_nothing(
-    replica: Callable[..., Limits], server: valkey.Valkey
+    replica: Callable[..., Limits], store: valkey.Valkey
 ) -> None:
     limits, who = replica(), caller(concurrency=1)
     assert await ask(limits, who)
-    server.freeze()
+    store.freeze()
     try:
         going = asyncio.create_task(ask(limits, who))
         await asyncio.sleep(0.05)
@@ -294,28 +284,28 @@ async def test_who_goes_away_while_the_valkey_is_asked_leaves_nothing(
         await asyncio.wait([going])
         assert going.cancelled()
     finally:
-        server.thaw()
+        store.thaw()
     await eventually(lambda: ask(replica(), who))
     assert limits.present() == {}
 
 
 async def test_a_valkey_that_refuses_is_as_good_as_none(
-    replica: Callable[..., Limits], server: valkey.Valkey, caplog: pytest.LogCaptureFixture
+    replica: Callable[..., Limits], store: valkey.Valkey, caplog: pytest.LogCaptureFixture
 ) -> None:
-    wrong = replica(server.url.replace(PASSWORD, "wrong-password"))
+    wrong = replica(store.url.replace(PASSWORD, "wrong-password"))
     assert [await ask(wrong, caller(requests_per_minute=1)) for _ in range(2)] == [True, False]
     assert "refused the user name or the password" in caplog.text
     assert "wrong-password" not in caplog.text
 
 
 def test_two_servers_hold_a_key_to_its_limits_together(
-    server: valkey.Valkey, ollama_host: str, tmp_path: Path
+    store: valkey.Valkey, ollama_host: str, tmp_path: Path
 ) -> None:
     """Two processes of the command, as a balancer would have them, and one key."""
     secret, kept = key_of("ann", "infer", requests_per_minute=5)
     told = {
         "OLLAMA_HOST": ollama_host,
-        "OLLAMA_MCP_STATE_URL": server.url.replace("redis://", "valkey://"),
+        "OLLAMA_MCP_STATE_URL": store.url.replace("redis://", "valkey://"),
         "OLLAMA_MCP_KEYS": json.dumps({"keys": [kept]}),
     }
     with ExitStack() as stack:

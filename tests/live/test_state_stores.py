@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -17,8 +17,7 @@ from ollama_mcp_server.delegation.memory.state import LASTS, State
 from ollama_mcp_server.delegation.memory.stores import open_store
 from ollama_mcp_server.errors import Conflict, NotFound, OllamaMCPError
 from scripts.testbed import valkey
-from tests.conftest import OUTSIDE
-from tests.live.sessions import CACHE
+from tests.live.sessions import CACHE, PASSWORD
 
 pytestmark = [
     pytest.mark.live,
@@ -27,7 +26,6 @@ pytestmark = [
 ]
 
 ANN, BOB = "ann", "bob"
-PASSWORD = "only-for-this-test"
 HELLO = {"role": "user", "content": "Hello there"}
 
 #: A process of its own that begins a conversation, or goes on with one.
@@ -49,17 +47,9 @@ asyncio.run(turn(*sys.argv[1:]))
 """
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[valkey.Valkey]:
-    if not OUTSIDE.get("OLLAMA_MCP_TESTBED_VERSION"):
-        pytest.skip("there is no test bed to start a Valkey: run `make test`")
-    with valkey.start(CACHE, password=PASSWORD) as server:
-        yield server
-
-
 @pytest.fixture
-async def state(server: valkey.Valkey) -> AsyncIterator[State]:
-    state = opened(server.url)
+async def state(store: valkey.Valkey) -> AsyncIterator[State]:
+    state = opened(store.url)
     yield state
     await state.aclose()
 
@@ -79,8 +69,8 @@ def in_a_process(url: str, handle: str, text: str) -> str:
     return subprocess.run(words, capture_output=True, text=True, timeout=60, check=True).stdout
 
 
-async def test_it_outlives_the_process(server: valkey.Valkey, state: State) -> None:
-    url = server.url.replace("redis://", "valkey://")
+async def test_it_outlives_the_process(store: valkey.Valkey, state: State) -> None:
+    url = store.url.replace("redis://", "valkey://")
     handle = in_a_process(url, "new", "one").strip()
     in_a_process(url, handle, "two")
     kept = Conversations(state)
@@ -92,16 +82,16 @@ async def test_it_outlives_the_process(server: valkey.Valkey, state: State) -> N
 
 
 async def test_the_server_itself_forgets_what_has_expired(
-    server: valkey.Valkey, state: State
+    store: valkey.Valkey, state: State
 ) -> None:
     handle = await begun(Conversations(state))
-    async with Redis.from_url(server.url, decode_responses=True) as client:
+    async with Redis.from_url(store.url, decode_responses=True) as client:
         keys = [key async for key in client.scan_iter("ollama-mcp-server:*")]
         (own,) = (key for key in keys if handle in key)
         assert all([LASTS - 120 < await client.ttl(key) <= LASTS for key in (own, *keys)])
         assert not [key for key in await client.keys("*") if not key.startswith("ollama-mcp-")]
 
-    brief = opened(server.url, lasts=1)
+    brief = opened(store.url, lasts=1)
     handle = await begun(Conversations(brief), BOB)
     await asyncio.sleep(1.2)
     with pytest.raises(NotFound):
@@ -109,18 +99,18 @@ async def test_the_server_itself_forgets_what_has_expired(
     await brief.aclose()
 
 
-async def test_forgetting_leaves_nothing(server: valkey.Valkey, state: State) -> None:
+async def test_forgetting_leaves_nothing(store: valkey.Valkey, state: State) -> None:
     kept = Conversations(state)
     handle, _ = await begun(kept, "carl"), await begun(kept, "carl")
     await kept.forget(handle, "carl")
     assert await kept.forget_all("carl") == 1
-    async with Redis.from_url(server.url, decode_responses=True) as client:
+    async with Redis.from_url(store.url, decode_responses=True) as client:
         assert not [key async for key in client.scan_iter("*") if handle in key]
     assert await kept.listed("carl") == []
 
 
-async def test_two_replicas_do_not_overwrite_each_other(server: valkey.Valkey) -> None:
-    one, other = opened(server.url), opened(server.url)
+async def test_two_replicas_do_not_overwrite_each_other(store: valkey.Valkey) -> None:
+    one, other = opened(store.url), opened(store.url)
     here, there = Conversations(one), Conversations(other)
     handle = await begun(here)
     with pytest.raises(Conflict):
@@ -137,37 +127,37 @@ async def test_two_replicas_do_not_overwrite_each_other(server: valkey.Valkey) -
 
 
 async def test_gone_in_mid_use_and_back() -> None:
-    server = valkey.start(CACHE)
-    state = opened(server.url)
+    store = valkey.start(CACHE)
+    state = opened(store.url)
     kept = Conversations(state)
     try:
         handle = await begun(kept)
-        server.stop()
+        store.stop()
         for attempt in (kept.load(handle, ANN), kept.listed(ANN), kept.new(ANN)):
             await told(attempt, "nothing answers")
-        server = valkey.start(CACHE, port=server.port)
+        store = valkey.start(CACHE, port=store.port)
         with pytest.raises(NotFound):  # it was in its memory
             await kept.load(handle, ANN)
         assert await begun(kept)
     finally:
-        server.stop()
+        store.stop()
         await state.aclose()
 
 
 async def test_gone_while_the_model_works_tells_so_and_comes_back() -> None:
     """It is frozen, not stopped: connections stay open, and nothing answers on them."""
-    with valkey.start(CACHE) as server:
-        state = opened(server.url)
+    with valkey.start(CACHE) as store:
+        state = opened(store.url)
         kept = Conversations(state)
         handle = await begun(kept)
 
         async def lost() -> None:
             async with kept.turn(handle, ANN) as conversation:
                 conversation.add([{"role": "user", "content": "lost"}])
-                server.freeze()
+                store.freeze()
 
         await told(lost(), "nothing answers")
-        server.thaw()
+        store.thaw()
         found = await kept.load(handle, ANN)
         assert found.messages == [HELLO], "a turn that failed is not kept"
         async with kept.turn(handle, ANN) as conversation:
@@ -176,8 +166,8 @@ async def test_gone_while_the_model_works_tells_so_and_comes_back() -> None:
 
 
 @pytest.mark.parametrize("login", ["", ":wrong-password@", "nobody:wrong-password@"])
-async def test_a_wrong_password_is_told_without_it(server: valkey.Valkey, login: str) -> None:
-    state = opened(f"redis://{login}127.0.0.1:{server.port}")
+async def test_a_wrong_password_is_told_without_it(store: valkey.Valkey, login: str) -> None:
+    state = opened(f"redis://{login}127.0.0.1:{store.port}")
     error = await told(Conversations(state).listed(ANN), "password")
     assert "OLLAMA_MCP_STATE_URL" in error.hint
     assert not error.retryable
@@ -185,11 +175,11 @@ async def test_a_wrong_password_is_told_without_it(server: valkey.Valkey, login:
     await state.aclose()
 
 
-async def test_a_full_server_and_one_that_takes_no_writes(server: valkey.Valkey) -> None:
-    state = opened(server.url)
+async def test_a_full_server_and_one_that_takes_no_writes(store: valkey.Valkey) -> None:
+    state = opened(store.url)
     kept = Conversations(state)
     handle = await begun(kept)
-    async with Redis.from_url(server.url, decode_responses=True) as client:
+    async with Redis.from_url(store.url, decode_responses=True) as client:
         try:
             await client.config_set("maxmemory", "1")
             await told(begun(kept), "no memory left")

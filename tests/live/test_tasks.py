@@ -18,9 +18,8 @@ from ollama_mcp_server.delegation.memory.valkey import PREFIX
 from ollama_mcp_server.tasks import engine
 from scripts.testbed import models, valkey
 from tests import wire
-from tests.conftest import CHAT, OUTSIDE
+from tests.conftest import CHAT
 from tests.fake_ollama import FakeOllama
-from tests.live.sessions import CACHE
 from tests.test_tasks import KEY, MODEL, Asking, asked, kept
 
 pytestmark = pytest.mark.live
@@ -37,15 +36,6 @@ engine.SILENCE = timedelta(seconds={SILENCE})
 from ollama_mcp_server.cli import main
 main()
 """
-PASSWORD = "only-for-this-test"
-
-
-@pytest.fixture(scope="module")
-def store() -> Iterator[valkey.Valkey]:
-    if not OUTSIDE.get("OLLAMA_MCP_TESTBED_VERSION"):
-        pytest.skip("there is no test bed to start a Valkey: run `make test`")
-    with valkey.start(CACHE, password=PASSWORD) as store:
-        yield store
 
 
 Serve = Callable[[str], wire.Http]
