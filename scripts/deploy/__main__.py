@@ -116,7 +116,7 @@ def checks(tools: Validators) -> dict[str, Callable[[], str]]:
         return _names(files)
 
     def registry() -> str:
-        schema = json.loads(server_schema().read_text())
+        schema = json.loads(server_schema(cache.folder()).read_text())
         jsonschema.validate(json.loads((ROOT / "server.json").read_text()), schema)
         return "server.json"
 

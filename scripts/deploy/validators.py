@@ -1,32 +1,25 @@
 """The programs that check deployment files: pinned, from package registries, kept in the cache.
 
-Python's by requirements.txt, Go's by their modules' sums, npm's by mcpb/package-lock.json, Debian's
-by apt.
+Python's by requirements.txt, Go's by go.sum and the test bed's lock.json, npm's by
+mcpb/package-lock.json, Debian's by apt.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.testbed import binaries, prerequisites
+from scripts.testbed import golang
 from scripts.testbed.cache import filling
 from scripts.testbed.steps import SetupError, execute, tell
 
 HERE = Path(__file__).parent
+#: The oldest Go that can build the Compose loader.
 GO = "1.26.0"
-ACTIONLINT = "github.com/rhysd/actionlint", "v1.7.12"
-REGISTRY = "github.com/modelcontextprotocol/registry", "v1.8.7"
-#: Sums of Go modules; those of compose's are in its go.sum.
-SUMS = {
-    ACTIONLINT: "h1:vQ4GeJN86C0QH+gTUQcs8McmK62OLT3kmakPMtEWYnY=",
-    REGISTRY: "h1:k5j6R6gyiaHuHFLwvUzE9ojD7QMtBM6Ibpq5pz6Dj5o=",
-}
 
 
 @dataclass(frozen=True)
@@ -34,7 +27,7 @@ class Validators:
     """Where each of them is."""
 
     python: Path
-    go: Path
+    go: tuple[Path, ...]
     debian: Path
 
     @property
@@ -45,7 +38,7 @@ class Validators:
 
     def program(self, name: str) -> Path:
         """Return where a program is: ours, or the machine's own."""
-        places = (self.python / "bin", self.go, self.debian / "usr/sbin", self.debian / "usr/bin")
+        places = (self.python / "bin", *self.go, self.debian / "usr/sbin", self.debian / "usr/bin")
         found = shutil.which(name, path=os.pathsep.join(map(str, places))) or shutil.which(name)
         if not found:
             raise SetupError(f"{name} is not to be had here")
@@ -59,12 +52,13 @@ def bring(cache: Path) -> Validators:
     """
     room = cache / "deploy"
     room.mkdir(parents=True, exist_ok=True)
-    return Validators(_python(room), _go(room, cache), debian(room))
+    go = (golang.built(HERE / "compose", cache, GO), golang.installed("actionlint", cache))
+    return Validators(_python(room), tuple(one.parent for one in go), debian(room))
 
 
-def server_schema() -> Path:
+def server_schema(cache: Path) -> Path:
     """Return the registry's schema of server.json; raises SetupError."""
-    return _module(_go_program(Path()), REGISTRY) / "internal/validators/schemas/2025-12-11.json"
+    return golang.source("mcp-registry", cache) / "internal/validators/schemas/2025-12-11.json"
 
 
 def _python(room: Path) -> Path:
@@ -77,34 +71,6 @@ def _python(room: Path) -> Path:
             pip = [sys.executable, "-m", "pip", "install", "--quiet", "--require-hashes"]
             execute([*pip, "--target", target, "-r", wanted])
     return home
-
-
-def _go(room: Path, cache: Path) -> Path:
-    sources = HERE / "compose"
-    home = room / f"go-{_digest(*sorted(sources.iterdir()))}-{ACTIONLINT[1]}"
-    if not home.exists():
-        go = _go_program(cache)
-        tell("building the Compose loader and actionlint")
-        with filling(home) as target:
-            execute([go, "build", "-mod=readonly", "-o", target / "compose", "."], cwd=sources)
-            _module(go, ACTIONLINT)
-            name, version = ACTIONLINT
-            words = [go, "install", f"{name}/cmd/actionlint@{version}"]
-            execute(words, env={**os.environ, "GOBIN": str(target)})
-    return home
-
-
-def _go_program(cache: Path) -> str:
-    return prerequisites.find_go(GO) or str(binaries._bring_go(cache))
-
-
-def _module(go: str, module: tuple[str, str]) -> Path:
-    """Return the folder of a Go module, after a look at its sum."""
-    name = "@".join(module)
-    told = json.loads(execute([go, "mod", "download", "-json", name], cwd=Path("/")))
-    if told["Sum"] != SUMS[module]:
-        raise SetupError(f"{name} has sum {told['Sum']}, and not the one that is known")
-    return Path(told["Dir"])
 
 
 def debian(room: Path) -> Path:

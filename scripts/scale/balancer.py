@@ -89,7 +89,7 @@ def start(
     Raises:
         SetupError: it cannot be had, or does not start.
     """
-    tools = Validators(Path(), Path(), debian(cache / "deploy"))
+    tools = Validators(Path(), (), debian(cache / "deploy"))
     config, told, log = (folder / name for name in ("haproxy.cfg", "haproxy.sock", "haproxy.log"))
     config.write_text(adapted(CONFIG.read_text(), ports, servers, ollamas, told))
     words: list[str | Path] = [tools.program("haproxy"), "-db", "-f", config]

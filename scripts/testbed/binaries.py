@@ -74,14 +74,15 @@ def find_go(minimum: str, cache: Path) -> str:
     return prerequisites.find_go(minimum) or str(_bring_go(cache))
 
 
-def verify(go: str, module: str, expected: str, cache: Path) -> None:
-    """Download a module; raises SetupError if its sum is not the locked one.
+def verify(go: str, module: str, expected: str, cache: Path) -> Path:
+    """Download a module, and return its folder; raises SetupError if its sum is not the locked one.
 
     The rest of what Go fetches is fixed by its go.mod and Go's checksum database.
     """
-    found = json.loads(execute([go, "mod", "download", "-json", module], cwd=cache))["Sum"]
-    if found != expected:
-        raise SetupError(f"{module} has sum {found}, lock.json says otherwise")
+    told = json.loads(execute([go, "mod", "download", "-json", module], cwd=cache))
+    if told["Sum"] != expected:
+        raise SetupError(f"{module} has sum {told['Sum']}, lock.json says otherwise")
+    return Path(told["Dir"])
 
 
 def _bring_go(cache: Path) -> Path:

@@ -24,15 +24,15 @@ def built(folder: Path, cache: Path, go: str = "1.25.0") -> Path:
     """
     sources = [*sorted(folder.glob("*.go")), folder / "go.mod", folder / "go.sum"]
     digest = hashlib.sha256(b"".join(file.read_bytes() for file in sources)).hexdigest()
-    home = cache / f"go-{folder.name}-{digest[:16]}"
+    home = cache / f"built-{folder.name}-{digest[:16]}"
     with locked(cache):
         if not home.exists():
             tool = binaries.find_go(go, cache)
             tell(f"building {folder.name} with {tool}")
             with filling(home) as target:
                 words = [tool, "build", "-mod=readonly", "-ldflags=-s -w"]
-                execute([*words, "-o", target / "program", "."], cwd=folder, env=_plain())
-    return home / "program"
+                execute([*words, "-o", target / folder.name, "."], cwd=folder, env=_plain())
+    return home / folder.name
 
 
 def installed(name: str, cache: Path) -> Path:
@@ -46,7 +46,7 @@ def installed(name: str, cache: Path) -> Path:
         if not home.exists():
             tool = binaries.find_go(fixed["go"], cache)
             tell(f"building {name} {fixed['version']} with {tool}")
-            binaries.verify(tool, f"{fixed['module']}@v{fixed['version']}", fixed["sum"], cache)
+            source(name, cache)
             with filling(home) as target:
                 package = f"{fixed['module']}{fixed['package']}@v{fixed['version']}"
                 around = {**_plain(), "GOBIN": str(target)}
@@ -54,6 +54,16 @@ def installed(name: str, cache: Path) -> Path:
                 (program,) = target.iterdir()
                 program.rename(target / name)
     return home / name
+
+
+def source(name: str, cache: Path) -> Path:
+    """Return the folder of a module that lock.json names.
+
+    Raises SetupError.
+    """
+    fixed = LOCK["go"][name]
+    module = f"{fixed['module']}@v{fixed['version']}"
+    return binaries.verify(binaries.find_go(fixed["go"], cache), module, fixed["sum"], cache)
 
 
 def _plain() -> dict[str, str]:
