@@ -183,7 +183,7 @@ class App:
 
     def _board(self, name: str, *, is_listed: bool = True) -> Board | None:
         """Return where processes tell of their work; None where they share no state."""
-        if (url := self.settings.state_url) is None or url.get_secret_value().strip() == "memory":
+        if not self.settings.keeps_state:
             return None
         from .delegation.memory.board import Board
 

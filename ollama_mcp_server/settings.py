@@ -477,6 +477,11 @@ class Settings(BaseSettings):
             addresses[url] = name
 
     @property
+    def keeps_state(self) -> bool:
+        """Whether what is kept outlives this process, and others may share it."""
+        return self.state_url is not None and self.state_url.get_secret_value().strip() != "memory"
+
+    @property
     def address(self) -> Address:
         """The daemon's address, parsed; of several hosts the first one's."""
         first = next(iter(self.hosts.values()), None)

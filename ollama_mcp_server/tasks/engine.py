@@ -22,6 +22,7 @@ from fastmcp_tasks.encryption import snapshot_codec
 from fastmcp_tasks.settings import tasks_settings
 from redis.asyncio.connection import parse_url
 
+from ..delegation.memory.valkey import address_of
 from ..errors import OllamaMCPError, ToolFailed, Unauthorized
 from ..middleware import failure
 from ..settings import Settings
@@ -179,11 +180,9 @@ def valkey_of(settings: Settings) -> str | None:
     Raises:
         ValueError: it is no address.
     """
-    url = settings.state_url.get_secret_value().strip() if settings.state_url else ""
-    scheme, found, rest = url.partition("://")
-    if scheme not in ("redis", "rediss", "valkey", "valkeys"):
+    url = address_of(settings.state_url.get_secret_value()) if settings.state_url else None
+    if url is None:
         return None
-    url = f"{scheme.replace('valkey', 'redis')}{found}{rest}"
     try:
         parse_url(url)
     except ValueError:  # its text may hold a part of the password

@@ -9,8 +9,7 @@ from pydantic import BeforeValidator, Field
 from ..app import App
 from ..daemon.hosts.survey import line_of as line_of_host
 from ..daemon.hosts.survey import silent
-from ..daemon.inventory import line_of, model_list, running, shown, size_of
-from ..daemon.inventory import told as told_as
+from ..daemon.inventory import line_of, model_list, running, shown, size_of, told
 from ..daemon.options import Options, is_zero
 from ..daemon.results import Loaded, ModelInfo, ModelList, Running, meta, timings
 from ..delegation.deadline import deadline
@@ -105,16 +104,16 @@ async def ollama_show(
     more: dict[str, Any] = {"system": system} if system is not None else {}
     if options:
         more["options"] = options.sent()
-    told = await shown(App.of(ctx).client, model, verbose=verbose, **more)
-    said = told_as(ModelInfo, {"model": model, **told})
+    fields = await shown(App.of(ctx).client, model, verbose=verbose, **more)
+    said = told(ModelInfo, {"model": model, **fields})
     lines = [f"{model}: {', '.join(said.capabilities or ())}"]
-    lines += [f"{key}: {value}" for key, value in (told.get("details") or {}).items() if value]
+    lines += [f"{key}: {value}" for key, value in (fields.get("details") or {}).items() if value]
     lines += [
         f"{key}: {value}"
-        for key, value in told.items()
+        for key, value in fields.items()
         if key not in ("capabilities", "details", "model_info", "warnings") and value
     ]
-    lines += [f"{key}: {value}" for key, value in told["model_info"].items()]
+    lines += [f"{key}: {value}" for key, value in fields["model_info"].items()]
     return result(said, "\n".join(lines))
 
 

@@ -62,7 +62,7 @@ def serve_together(settings: Settings, work: Work) -> int:
 
 def cautions(settings: Settings) -> list[str]:
     """Return what is not as it would be in one process, where a setting can mend it."""
-    if settings.state_url and settings.state_url.get_secret_value() != "memory":
+    if settings.keeps_state:
         return []
     return [
         "each process has conversations and jobs of its own, and a request may come to one that "

@@ -84,8 +84,8 @@ def _file_errors(folder: Path) -> Iterator[None]:
         yield
     except SystemError as error:  # so the library for the disk tells that there is no room
         raise TooLarge(
-            f"the state in {folder} could not be written: {error}",
-            "Make room on its disk, or forget conversations",
+            "what is to be kept did not fit on the disk",
+            "Make room on the disk of OLLAMA_MCP_STATE_URL, or forget conversations",
         ) from error
     except (OSError, BaseKeyValueError) as error:
         cause = error if isinstance(error, OSError) else error.__cause__
