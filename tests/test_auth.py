@@ -21,7 +21,8 @@ from ollama_mcp_server.auth import is_loopback, refusal_to_bind
 from ollama_mcp_server.gateway.access.keyfile import Key, make, save
 from ollama_mcp_server.server import build_server
 from ollama_mcp_server.settings import Settings
-from ollama_mcp_server.transport.web import MAX_BODY, build_web
+from ollama_mcp_server.transport.sessions import MAX_BODY
+from ollama_mcp_server.transport.web import build_web
 from tests.conftest import CHAT, HELLO
 from tests.fake_ollama import FakeOllama
 from tests.tools.test_chat import RED

@@ -10,7 +10,8 @@ import pytest
 
 from ollama_mcp_server.app import App
 from ollama_mcp_server.server import build_server
-from ollama_mcp_server.transport.web import build_web, is_torn
+from ollama_mcp_server.transport.sessions import is_torn
+from ollama_mcp_server.transport.web import build_web
 from tests.wire import NEW, OLD
 
 ERAS = (OLD[-1], NEW)
