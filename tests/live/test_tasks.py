@@ -11,20 +11,25 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from redis import Redis
 
 from ollama_mcp_server.delegation.memory.valkey import PREFIX
 from ollama_mcp_server.tasks import engine
-from scripts.testbed import models, valkey
+from scripts.testbed import models, registry, runner, valkey
+from scripts.testbed.daemon import Daemon
 from tests import wire
 from tests.conftest import CHAT
 from tests.fake_ollama import FakeOllama
+from tests.live.sessions import CACHE, own_daemon
 from tests.test_tasks import KEY, MODEL, Asking, asked, kept
 
 pytestmark = pytest.mark.live
 
 ITEMS = 24
+#: An MCP server that tells the weather.
+CITY = Path(__file__).parent.parent / "servers" / "city.py"
 #: Seconds for which a worker is silent before another takes up its work, and the command with it.
 SILENCE = 1
 QUICK = f"""
@@ -178,3 +183,68 @@ def test_what_a_server_leaves_at_its_end_is_taken_up(
     daemon.release("/api/pull")
     said = Asking(second.url, token="ann").end(task)["result"]["structuredContent"]
     assert said["status"] == "success"
+
+
+# With a real daemon, a real registry and a real server for the model
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Asking, Daemon]]:
+    """A client of a server that keeps tasks in memory, and the daemon before which it stands."""
+    city = {
+        "name": "city", "command": sys.executable, "args": [str(CITY), "17 degrees"],
+        "auto_enable": "always", "trusted": True,
+    }  # fmt: skip
+    with (
+        own_daemon() as (ollama, _),
+        wire.Http(
+            tmp_path_factory.mktemp("home"),
+            OLLAMA_HOST=ollama.url,
+            OLLAMA_MCP_TASKS="1",
+            OLLAMA_MCP_SERVERS=json.dumps([city]),
+        ) as server,
+    ):
+        yield Asking(server.url), ollama
+
+
+def test_a_model_is_pulled_by_a_task(real: tuple[Asking, Daemon]) -> None:
+    client, ollama = real
+    with registry.start(CACHE) as shelf:
+        name = f"{shelf.name}/lab/embed:1"
+        for tool, arguments in (
+            ("ollama_copy", {"source": models.EMBED, "destination": name}),
+            ("ollama_push", {"model": name, "insecure": True, "stream": False}),
+        ):
+            path = f"{ollama.url}/api/{tool.removeprefix('ollama_')}"
+            httpx.post(path, json=arguments, trust_env=False, timeout=60).raise_for_status()
+        for gone in (name, models.EMBED):
+            client.call("ollama_delete", model=gone)
+        said = client.end(client.begin("ollama_pull", model=name, insecure=True))
+    assert said["result"]["structuredContent"]["status"] == "success"
+    listed = client.call("ollama_list")["structuredContent"]["models"]
+    assert name in [row["name"] for row in listed]
+
+
+def test_an_agent_works_as_a_task(real: tuple[Asking, Daemon]) -> None:
+    client, _ = real
+    task = client.begin(
+        "ollama_agent",
+        task="What is the weather in Oslo?",
+        model=models.TOOLS,
+        tools=["get_weather"],
+    )
+    steps = client.end(task)["result"]["structuredContent"]["steps"]
+    assert (steps[0]["tool"], steps[0]["arguments"]) == ("city:get_weather", {"city": "Oslo"})
+    assert "17 degrees" in steps[0]["result"]
+
+
+def test_a_task_that_is_cancelled_frees_the_runner(real: tuple[Asking, Daemon]) -> None:
+    client, ollama = real
+    long = {"num_predict": 3000, "num_thread": 1, "num_ctx": 4096, "stop": ["###"]}
+    task = client.begin(
+        "ollama_batch", model=models.CHAT, prompt="1 2 3 4 5 6 {item}", items=["7"], options=long
+    )
+    until(lambda: bool(runner.pids(ollama.pid)) and not runner.is_idle(ollama.pid))
+    client.ask_for("tasks/cancel", taskId=task)
+    runner.wait_until_idle(ollama.pid)
+    assert client.end(task)["status"] == "cancelled"
