@@ -84,8 +84,9 @@ def readings(text: str, kind: Kind) -> list[str]:
 def paths(text: str, *, is_path: bool) -> Iterator[str | None]:
     """Yield the paths that a text may be; None for one that is outside in any case."""
     slashes = text.replace("\\", "/")
-    if uri := _FILE.search(slashes):
-        yield from _uri(uri[1])
+    for spelling in dict.fromkeys((slashes, text)):
+        if uri := _FILE.search(spelling):
+            yield from _uri(uri[1])
     if _SHARE.match(text) or (_DRIVE.match(text) and os.name != "nt"):
         yield None
     elif _HOME[is_path].match(text):
@@ -109,6 +110,8 @@ def _uri(rest: str) -> Iterator[str | None]:
         if host.lower() not in ("", "localhost"):
             yield None
             return
+        if not host:
+            yield rest  # to who only takes off the scheme
         rest = slash + path
     yield rest
     yield re.split("[?#]", rest)[0]
