@@ -14,7 +14,8 @@ from fastmcp.server.providers.filesystem_discovery import extract_components
 from fastmcp.tools import Tool
 from fastmcp.utilities.components import FastMCPComponent
 
-from .schemas import inlined, slimmed
+from .definitions import kept
+from .tool import finished
 
 #: Modules of a user's folder are imported under this name, so that they shadow nothing.
 USER_PACKAGE = "ollama_mcp_user_tools"
@@ -71,14 +72,7 @@ def _components(name: str, load: Load, complain: Complain) -> list[FastMCPCompon
     """Return a module's own components, in their order; none if it cannot be used."""
     try:
         module = load()
-        own = [
-            component
-            for component in extract_components(module)
-            if _origin(component, module) == module.__name__  # not what it imports from another
-        ]
-        for component in own:
-            if isinstance(component, Tool):
-                component.parameters = slimmed(inlined(component.parameters))
+        own = kept(module) or _derived(module)
     # Whatever a module does wrong, the others stay.
     except (Exception, SystemExit) as error:  # noqa: BLE001
         complain(
@@ -86,6 +80,15 @@ def _components(name: str, load: Load, complain: Complain) -> list[FastMCPCompon
         )
         return []
     return sorted(own, key=_line)
+
+
+def _derived(module: ModuleType) -> list[FastMCPComponent]:
+    """Return what FastMCP makes of a module's functions, without what it imports from another."""
+    return [
+        finished(component) if isinstance(component, Tool) else component
+        for component in extract_components(module)
+        if _origin(component, module) == module.__name__
+    ]
 
 
 def _load(path: Path) -> ModuleType:

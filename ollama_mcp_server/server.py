@@ -15,11 +15,11 @@ from . import __version__, prompts, resources, tools
 from .app import KEY, App
 from .completion import complete
 from .discovery import discover
+from .frame import Frame
 from .middleware import Arguments, Calls
 from .patience import LongCalls
 from .placement import Placement, takes_host, with_host
 from .reading import Reading
-from .schemas import or_job
 from .settings import Settings, servers_file
 from .subscriptions import Subscriptions
 from .tools._changes import BUS
@@ -81,7 +81,7 @@ def build_server(app: App) -> FastMCP[Any]:
     arguments: dict[str, Arguments] = {}
     long: set[str] = set()
     hosts, placed = tuple(app.settings.hosts), set[str]()
-    server: FastMCP[Any] = FastMCP(
+    server = Frame(
         "ollama-mcp-server",
         INSTRUCTIONS,
         version=__version__,
@@ -109,7 +109,6 @@ def build_server(app: App) -> FastMCP[Any]:
                 continue
             if LONG in component.tags:
                 long.add(component.name)
-                component.output_schema = or_job(component.output_schema or {"type": "object"})
             if hosts and takes_host(component):
                 placed.add(component.name)
                 component.parameters = with_host(component, hosts)
@@ -130,7 +129,7 @@ def build_server(app: App) -> FastMCP[Any]:
         )
     server.add_completion_handler(complete)
     subscriptions.serve(server)
-    _skip_the_list_before_each_call(server, schemas)
+    server.skip_the_list_before_each_call(schemas)
     return server
 
 
@@ -191,12 +190,3 @@ def left_out(tool: Tool, settings: Settings) -> str:
             f"set OLLAMA_MCP_TOOLSETS={','.join([*settings.toolsets, *sorted(own)])}"
         )
     return ""
-
-
-def _skip_the_list_before_each_call(server: FastMCP[Any], schemas: dict[str, Any]) -> None:
-    """Spare the SDK a whole tools/list before each call over 2026-07-28 HTTP (python-sdk#3565)."""
-    low_level: Any = getattr(server, "_mcp_server", None)
-    if hasattr(low_level, "get_tool_input_schema"):
-        low_level.get_tool_input_schema = schemas.get
-    else:
-        logger.info("this FastMCP has no hook for tool schemas; calls over HTTP cost a list more")

@@ -1,4 +1,4 @@
-"""The tools as hosts see them: snapshots, budgets, and the rules for descriptions."""
+"""The tools as hosts see them: definitions, budgets, and the rules for descriptions."""
 
 from __future__ import annotations
 
@@ -11,30 +11,21 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, Field
 
+from ollama_mcp_server import discovery, tools
+from ollama_mcp_server.app import App
 from ollama_mcp_server.schemas import inlined, slimmed
 from ollama_mcp_server.server import TOOLSETS, build_server
 from ollama_mcp_server.settings import Settings
 from tests.conftest import Caller, MakeApp
 
-SNAPSHOTS = Path(__file__).parent / "schemas"
+SNAPSHOTS = Path(tools.__file__).with_name("definitions")
 #: One token of a schema is about four characters of compact JSON.
 CHARACTERS_A_TOKEN = 4
 
 Listed = dict[str, dict[str, Any]]
 
 
-@pytest.fixture
-async def listed(make_app: MakeApp) -> Listed:
-    async with Caller(build_server(make_app(api_key="k" * 16))) as client:
-        return {
-            tool.name: tool.model_dump(mode="json", by_alias=True, exclude_none=True)
-            for tool in await client.list_tools()
-        }
-
-
-@pytest.fixture
-async def default(make_app: MakeApp) -> Listed:
-    app = make_app(toolsets=Settings.model_fields["toolsets"].default)
+async def tools_of(app: App) -> Listed:
     async with Caller(build_server(app)) as client:
         return {
             tool.name: tool.model_dump(mode="json", by_alias=True, exclude_none=True)
@@ -42,21 +33,42 @@ async def default(make_app: MakeApp) -> Listed:
         }
 
 
+@pytest.fixture
+async def listed(make_app: MakeApp) -> Listed:
+    return await tools_of(make_app(api_key="k" * 16))
+
+
+@pytest.fixture
+async def default(make_app: MakeApp) -> Listed:
+    return await tools_of(make_app(toolsets=Settings.model_fields["toolsets"].default))
+
+
 def compact(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def test_snapshots(listed: Listed) -> None:
-    """A tool's schema is public API: `UPDATE_SCHEMAS=1` rewrites them, the diff is reviewed."""
+async def test_definitions_are_what_the_functions_say(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are public API, and what is served: `make schemas` rewrites them; review the diff."""
+    monkeypatch.setattr(discovery, "kept", lambda _: [])
     found = {path.stem for path in SNAPSHOTS.glob("*.json")}
-    for name, tool in listed.items():
+    derived = await tools_of(make_app(api_key="k" * 16))
+    for name, tool in derived.items():
         path = SNAPSHOTS / f"{name}.json"
         now = json.dumps(tool, ensure_ascii=False, indent=2) + "\n"
         if os.environ.get("UPDATE_SCHEMAS"):
             path.write_text(now)
-        assert path.is_file(), f"no snapshot of {name}: run with UPDATE_SCHEMAS=1"
-        assert now == path.read_text(), f"{name} has changed: review, then UPDATE_SCHEMAS=1"
-    assert found <= set(listed), "a snapshot of a tool that is gone"
+        assert path.is_file(), f"no definition of {name}: make schemas"
+        assert now == path.read_text(), f"{name} has changed: make schemas, and review the diff"
+    assert found <= set(derived), "a definition of a tool that is gone"
+
+
+async def test_tools_from_their_definitions_are_those_of_the_functions(
+    listed: Listed, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(discovery, "kept", lambda _: [])
+    assert listed == await tools_of(make_app(api_key="k" * 16))
 
 
 def test_the_default_tools(default: Listed) -> None:

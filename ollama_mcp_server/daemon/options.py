@@ -19,7 +19,7 @@ Real = Annotated[float, Field(allow_inf_nan=False)]
 class Options(BaseModel):
     """Model options, by Ollama's own names. Unknown ones are passed on, near misses are not."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", defer_build=True)
 
     num_keep: Whole | None = None
     seed: Whole | None = None

@@ -27,7 +27,7 @@ _ELSEWHERE = {
 class Result(BaseModel):
     """Base of the results: what the daemon adds tomorrow is kept, not dropped."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", defer_build=True)
 
     def lean(self) -> dict[str, Any]:
         """Return the object for `structuredContent`: no nulls, fields in their order."""

@@ -42,7 +42,9 @@ class Given(BaseModel):
     """Base of the objects that callers give: strict, and published without its docstring."""
 
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra=lambda schema: schema.pop("description", None)
+        extra="forbid",
+        defer_build=True,
+        json_schema_extra=lambda schema: schema.pop("description", None),
     )
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastmcp import Context
-from fastmcp.tools import ToolResult, tool
+from fastmcp.tools import ToolResult
 from mcp_types import InputRequiredResult
 from pydantic import BeforeValidator, Field
 
@@ -17,7 +17,7 @@ from ..app import App
 from ..delegation.answer import Answer
 from ..delegation.jobs import current
 from ..errors import InvalidArgument
-from ..schemas import published
+from ..tool import tool
 from ._answers import option_warnings, result
 from ._arguments import (
     HIDDEN,
@@ -46,7 +46,7 @@ def _servers(value: Any) -> Any:
     title="Let a local model work with tools",
     annotations=ACTS,
     tags={"agent", LONG, HEEDS},
-    output_schema=published(AgentAnswer),
+    returns=AgentAnswer,
 )
 async def ollama_agent(
     ctx: Context,

@@ -4,13 +4,13 @@ from contextlib import ExitStack
 from typing import Annotated, Any
 
 from fastmcp import Context
-from fastmcp.tools import ToolResult, tool
+from fastmcp.tools import ToolResult
 from pydantic import BeforeValidator, Field
 
 from ..app import App
 from ..delegation.batch.ledger import Ledger
 from ..delegation.batch.template import parse
-from ..schemas import published
+from ..tool import tool
 from ._answers import given, option_warnings
 from ._arguments import HIDDEN, Format, ModelOptions, OptionalModel, shown
 from ._batches import Batch, answered, batch_result, batch_warnings, text_of
@@ -28,7 +28,7 @@ CHARACTERS = 8000
     title="Run one prompt over many items",
     annotations=LOADS,
     tags={"chat", LONG, MEMORY},
-    output_schema=published(Batch),
+    returns=Batch,
 )
 async def ollama_batch(
     ctx: Context,

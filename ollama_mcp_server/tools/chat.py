@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from fastmcp import Context
-from fastmcp.tools import ToolResult, tool
+from fastmcp.tools import ToolResult
 from pydantic import Field
 
 from ..app import App
@@ -11,7 +11,7 @@ from ..daemon.results import ChatAnswer
 from ..delegation.answer import Answer
 from ..delegation.memory.overflow import OnOverflow, fit
 from ..errors import InvalidArgument
-from ..schemas import published
+from ..tool import tool
 from ._answers import chat_result, option_warnings
 from ._arguments import (
     HIDDEN,
@@ -42,7 +42,7 @@ SUMMARY = 500
     title="Chat with a local model",
     annotations=ASKS,
     tags={"chat", LONG},
-    output_schema=published(ChatAnswer),
+    returns=ChatAnswer,
 )
 async def ollama_chat(
     ctx: Context,

@@ -4,7 +4,7 @@ import json
 from typing import Annotated, Any, Literal
 
 from fastmcp import Context
-from fastmcp.tools import ToolResult, tool
+from fastmcp.tools import ToolResult
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from ..daemon.options import Options
@@ -13,7 +13,7 @@ from ..delegation import openai
 from ..delegation.forced_calls import forced_call, take_forced_call
 from ..errors import InvalidArgument
 from ..faults import place, sentence, words
-from ..schemas import published
+from ..tool import tool
 from ._answers import ask_model, remarks
 from ._arguments import (
     HIDDEN,
@@ -81,7 +81,7 @@ class Completion(Result):
     title="OpenAI-style chat completion",
     annotations=ASKS,
     tags={"chat", LONG},
-    output_schema=published(Completion),
+    returns=Completion,
 )
 async def chat_completion(
     ctx: Context,

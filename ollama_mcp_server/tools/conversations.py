@@ -3,12 +3,12 @@
 from typing import Annotated
 
 from fastmcp import Context
-from fastmcp.tools import ToolResult, tool
+from fastmcp.tools import ToolResult
 from pydantic import Field
 
 from ..app import App
 from ..daemon.results import Result
-from ..schemas import published
+from ..tool import tool
 from ._answers import result
 from ._hints import DESTROYS, MEMORY
 
@@ -40,7 +40,7 @@ class ConversationList(Result):
     title="List or forget kept conversations",
     annotations=DESTROYS,
     tags={"conversations", MEMORY},
-    output_schema=published(ConversationList),
+    returns=ConversationList,
 )
 async def ollama_conversations(
     ctx: Context,

@@ -4,7 +4,7 @@ import secrets
 from typing import Annotated, Any
 
 from fastmcp import Context
-from fastmcp.tools import ToolResult, tool
+from fastmcp.tools import ToolResult
 from pydantic import BeforeValidator, Field, StringConstraints
 
 from ..app import App
@@ -14,7 +14,7 @@ from ..delegation.answer import waiting_phase
 from ..delegation.deadline import deadline
 from ..delegation.search.embedder import Embedder
 from ..errors import InvalidArgument
-from ..schemas import published
+from ..tool import tool
 from ._answers import given, option_warnings, result
 from ._arguments import HIDDEN, OPEN_OBJECT, TEXTS, OptionalModel, QuietKeepAlive, Timeout, shown
 from ._embeddings import Embedded, text_of
@@ -33,7 +33,7 @@ _PATHS = {"type": "array", "items": {"type": "string"}}
     title="Embed or search text with a local model",
     annotations=ASKS,
     tags={"chat"},
-    output_schema=published(Embedded),
+    returns=Embedded,
 )
 async def ollama_embed(
     ctx: Context,

@@ -3,11 +3,11 @@
 from typing import Annotated, Any
 
 from fastmcp import Context
-from fastmcp.tools import ToolResult, tool
+from fastmcp.tools import ToolResult
 from pydantic import Field
 
 from ..daemon.results import ChatAnswer
-from ..schemas import published
+from ..tool import tool
 from ._answers import ask_model, chat_result
 from ._arguments import (
     HIDDEN,
@@ -33,7 +33,7 @@ from ._hints import ASKS, LONG
     title="Complete a prompt with a local model",
     annotations=ASKS,
     tags={"chat", LONG},
-    output_schema=published(ChatAnswer),
+    returns=ChatAnswer,
 )
 async def ollama_generate(
     ctx: Context,

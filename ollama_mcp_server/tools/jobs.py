@@ -3,12 +3,13 @@
 from typing import Annotated, Literal
 
 from fastmcp import Context
-from fastmcp.tools import ToolResult, tool
+from fastmcp.tools import ToolResult
 from pydantic import Field
 
 from ..app import App, reporter
 from ..delegation.jobs import Elsewhere, Job, Jobs
 from ..errors import InvalidArgument, OllamaMCPError
+from ..tool import tool
 from ._hints import RESUMES
 from ._jobs import line, state_of, summary
 
@@ -20,7 +21,7 @@ WAIT = 45.0
     title="Wait for work that goes on",
     annotations=RESUMES,
     tags={"chat", "models"},
-    output_schema={"type": "object"},
+    returns=None,
 )
 async def ollama_job(
     ctx: Context,

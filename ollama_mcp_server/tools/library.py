@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastmcp import Context
-from fastmcp.tools import ToolResult, tool
+from fastmcp.tools import ToolResult
 from mcp_types import InputRequiredResult
 from pydantic import BeforeValidator, Field
 
@@ -15,7 +15,7 @@ from ..daemon.options import Options
 from ..daemon.results import Done
 from ..delegation.transfer import transfer
 from ..errors import InvalidArgument, OllamaMCPError
-from ..schemas import published
+from ..tool import tool
 from ._answers import given, moved_result, result
 from ._arguments import HIDDEN, OBJECTS, OPEN_OBJECT, Insecure, Message, Model, Timeout, shown
 from ._changes import library_changed
@@ -35,7 +35,7 @@ BuiltInOptions = Annotated[
     title="Pull a model from a registry",
     annotations=FETCHES,
     tags={"models", LONG},
-    output_schema=published(Done),
+    returns=Done,
 )
 async def ollama_pull(
     ctx: Context,
@@ -72,7 +72,7 @@ async def ollama_pull(
     title="Create a model",
     annotations=REPLACES,
     tags={"models", LONG},
-    output_schema=published(Done),
+    returns=Done,
 )
 async def ollama_create(
     ctx: Context,
@@ -178,7 +178,7 @@ async def ollama_create(
     return moved_result(model, moved, f"{model} is created")
 
 
-@tool(title="Delete a model", annotations=DESTROYS, tags={"models"}, output_schema=published(Done))
+@tool(title="Delete a model", annotations=DESTROYS, tags={"models"}, returns=Done)
 async def ollama_delete(ctx: Context, model: Model) -> ToolResult | InputRequiredResult:
     """Delete an installed model from this machine's disk.
 

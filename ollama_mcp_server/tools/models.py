@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal
 
 from fastmcp import Context
-from fastmcp.tools import ToolResult, tool
+from fastmcp.tools import ToolResult
 from pydantic import BeforeValidator, Field
 
 from ..app import App
@@ -13,7 +13,7 @@ from ..daemon.inventory import line_of, model_list, running, shown, size_of, tol
 from ..daemon.options import Options, is_zero
 from ..daemon.results import Loaded, ModelInfo, ModelList, Running, meta, timings
 from ..delegation.deadline import deadline
-from ..schemas import published
+from ..tool import tool
 from ._answers import ask_model, option_warnings, result
 from ._arguments import HIDDEN, KeepAlive, LoadOptions, Model, Timeout
 from ._hints import LOADS, MEMORY, READS
@@ -25,7 +25,7 @@ from ._reading import from_json
     title="List installed models",
     annotations=READS,
     tags={"models"},
-    output_schema=published(ModelList),
+    returns=ModelList,
 )
 async def ollama_list(
     ctx: Context,
@@ -71,9 +71,7 @@ async def ollama_list(
     return result(said, "\n".join(lines))
 
 
-@tool(
-    title="Show one model", annotations=READS, tags={"models"}, output_schema=published(ModelInfo)
-)
+@tool(title="Show one model", annotations=READS, tags={"models"}, returns=ModelInfo)
 async def ollama_show(
     ctx: Context,
     model: Model,
@@ -121,7 +119,7 @@ async def ollama_show(
     title="Show what is running",
     annotations=READS,
     tags={"models"},
-    output_schema=published(Running),
+    returns=Running,
 )
 async def ollama_ps(ctx: Context) -> ToolResult:
     """Show the models loaded in memory, and the daemon's version and address.
@@ -150,7 +148,7 @@ async def ollama_ps(ctx: Context) -> ToolResult:
     title="Load, keep or unload a model",
     annotations=LOADS,
     tags={"models", MEMORY},
-    output_schema=published(Loaded),
+    returns=Loaded,
 )
 async def ollama_load(
     ctx: Context,

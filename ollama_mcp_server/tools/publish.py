@@ -3,20 +3,20 @@
 from typing import Annotated
 
 from fastmcp import Context
-from fastmcp.tools import ToolResult, tool
+from fastmcp.tools import ToolResult
 from pydantic import Field
 
 from ..app import App
 from ..daemon.results import Done
 from ..delegation.transfer import transfer
-from ..schemas import published
+from ..tool import tool
 from ._answers import given, moved_result, result
 from ._arguments import Insecure, Timeout
 from ._changes import library_changed
 from ._hints import LONG, PUBLISHES, REPLACES
 
 
-@tool(title="Copy a model", annotations=REPLACES, tags={"publish"}, output_schema=published(Done))
+@tool(title="Copy a model", annotations=REPLACES, tags={"publish"}, returns=Done)
 async def ollama_copy(
     ctx: Context,
     source: Annotated[str, Field(min_length=1, description="Installed model: qwen3:8b.")],
@@ -41,7 +41,7 @@ async def ollama_copy(
     title="Push a model to a registry",
     annotations=PUBLISHES,
     tags={"publish", LONG},
-    output_schema=published(Done),
+    returns=Done,
 )
 async def ollama_push(
     ctx: Context,

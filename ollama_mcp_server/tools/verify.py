@@ -3,12 +3,12 @@
 from typing import Annotated
 
 from fastmcp import Context
-from fastmcp.tools import ToolResult, tool
+from fastmcp.tools import ToolResult
 from pydantic import Field
 
 from ..agent.results import Verified, verified
 from ..app import App
-from ..schemas import published
+from ..tool import tool
 from ._answers import result
 from ._arguments import HIDDEN, Model
 from ._hints import ASKS, LONG
@@ -18,7 +18,7 @@ from ._hints import ASKS, LONG
     title="Try a model's tool calling",
     annotations=ASKS,
     tags={"agent", LONG},
-    output_schema=published(Verified),
+    returns=Verified,
 )
 async def ollama_verify_tools(
     ctx: Context,

@@ -3,12 +3,12 @@
 from typing import Annotated
 
 from fastmcp import Context
-from fastmcp.tools import ToolResult, tool
+from fastmcp.tools import ToolResult
 from pydantic import Field
 
 from ..app import App
 from ..daemon.results import WebPage, WebResults
-from ..schemas import published
+from ..tool import tool
 from ._answers import result
 from ._hints import BROWSES
 
@@ -16,9 +16,7 @@ from ._hints import BROWSES
 MAX_PAGE = 40_000
 
 
-@tool(
-    title="Search the web", annotations=BROWSES, tags={"web"}, output_schema=published(WebResults)
-)
+@tool(title="Search the web", annotations=BROWSES, tags={"web"}, returns=WebResults)
 async def ollama_web_search(
     ctx: Context,
     query: Annotated[str, Field(min_length=1, description="What to look for: ollama tool calls.")],
@@ -39,7 +37,7 @@ async def ollama_web_search(
     return result(said, "\n\n".join(lines) or "nothing was found")
 
 
-@tool(title="Fetch a web page", annotations=BROWSES, tags={"web"}, output_schema=published(WebPage))
+@tool(title="Fetch a web page", annotations=BROWSES, tags={"web"}, returns=WebPage)
 async def ollama_web_fetch(
     ctx: Context,
     url: Annotated[str, Field(min_length=1, description="Page to read: https://ollama.com/blog.")],

@@ -16,7 +16,7 @@ PAGE = (ROOT / "docs" / "tool-descriptions.md").read_text(encoding="utf-8")
 QUESTIONS = ["does", "when", "cost", "back", "call"]
 SCHEMAS = {
     path.stem: json.loads(path.read_text(encoding="utf-8"))
-    for path in sorted(Path(ROOT, "tests", "schemas").glob("*.json"))
+    for path in sorted(Path(ROOT, "ollama_mcp_server", "tools", "definitions").glob("*.json"))
 }
 
 

@@ -13,6 +13,7 @@ import pytest
 from fastmcp import FastMCP
 from mcp import MCPError
 
+from ollama_mcp_server import discovery, prompts
 from ollama_mcp_server.delegation.choice import physical_memory
 from ollama_mcp_server.delegation.recommended import fitting
 from ollama_mcp_server.prompts._words import paths
@@ -21,7 +22,7 @@ from ollama_mcp_server.server import build_server
 from tests.conftest import CHAT, EMBEDDER, Caller, MakeApp
 from tests.fake_ollama import FakeOllama
 
-LISTED = Path(__file__).parent / "listed.json"
+DEFINITIONS = Path(prompts.__file__).with_name("definitions")
 SCHEMA = {"type": "object", "properties": {"total": {"type": "number"}}, "required": ["total"]}
 DIFF = "--- a/x.py\n+++ b/x.py\n@@ -1 +1 @@\n-a = 1\n+a = 2"
 #: A call of each with all its arguments.
@@ -60,14 +61,23 @@ async def error(client: Caller, name: str, **arguments: str) -> Any:
     return caught.value.error
 
 
-async def test_snapshot(client: Caller) -> None:
-    """The menu is public API: `UPDATE_SCHEMAS=1` rewrites it, the diff is reviewed."""
-    prompts = await client.list_prompts()
-    now = [each.model_dump(mode="json", by_alias=True, exclude_none=True) for each in prompts]
-    text = json.dumps(now, ensure_ascii=False, indent=2) + "\n"
-    if os.environ.get("UPDATE_SCHEMAS"):
-        LISTED.write_text(text)
-    assert text == LISTED.read_text(), "a prompt has changed: review, then UPDATE_SCHEMAS=1"
+async def test_definitions_are_what_the_functions_say(
+    client: Caller, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are public API, and what is served: `make schemas` rewrites them; review the diff."""
+    monkeypatch.setattr(discovery, "kept", lambda _: [])
+    async with Caller(build_server(make_app())) as deriving:
+        derived = await deriving.list_prompts()
+    for prompt in derived:
+        path = DEFINITIONS / f"{prompt.name}.json"
+        now = prompt.model_dump(mode="json", by_alias=True, exclude_none=True)
+        text = json.dumps(now, ensure_ascii=False, indent=2) + "\n"
+        if os.environ.get("UPDATE_SCHEMAS"):
+            path.write_text(text)
+        assert path.is_file(), f"no definition of {prompt.name}: make schemas"
+        assert text == path.read_text(), f"{prompt.name} has changed: make schemas, review the diff"
+    assert await client.list_prompts() == derived
+    assert {path.stem for path in DEFINITIONS.glob("*.json")} == {each.name for each in derived}
 
 
 async def test_every_prompt_is_described(either_era: Caller) -> None:
