@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -74,6 +75,27 @@ class Child:
         """Call a tool; a token asks for progress."""
         meta = {"_meta": {"progressToken": token}} if token else {}
         return self.ask("tools/call", {"name": tool, "arguments": arguments, **meta})
+
+    def first_note(self, tool: str, arguments: Mapping[str, Any]) -> float:
+        """Call a tool, and return the milliseconds until it says that the answer is coming."""
+        self._last += 1
+        meta = {"_meta": {"progressToken": self._last}}
+        began, told = time.perf_counter(), 0.0
+        self._send(
+            {
+                "id": self._last,
+                "method": "tools/call",
+                "params": {"name": tool, "arguments": arguments, **meta},
+            }
+        )
+        assert self._process.stdout
+        for line in self._process.stdout:
+            message = json.loads(line)
+            if not told and message.get("params", {}).get("message", "").startswith("writing"):
+                told = (time.perf_counter() - began) * 1000
+            if message.get("id") == self._last:
+                return told
+        raise RuntimeError("the server ended")
 
     def memory(self) -> float:
         """Return the resident memory of the server in MB."""
