@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from typing import Any
 
 import httpx
@@ -97,11 +98,20 @@ def at_once(rounds: int, env: Mapping[str, str], daemon: FakeOllama) -> None:
         [*OURS, "--transport", "http", "--port", "0", *limits], env, says=r"server: (http\S+)"
     )
     body = {**CHAT, "stream": True}
-    with served as web, Child([*OURS, *limits], env) as child:
+    loop = asyncio.new_event_loop()
+    client = httpx.AsyncClient(
+        headers=NEW_ERA, limits=httpx.Limits(max_connections=max(CROWDS)), timeout=60
+    )
+
+    async def posted(url: str, asked: Mapping[str, Any], crowd: int) -> None:
+        for answer in await asyncio.gather(*[client.post(url, json=asked) for _ in range(crowd)]):
+            answer.raise_for_status()
+
+    with closing(loop), served as web, Child([*OURS, *limits], env) as child:
         ways: dict[str, Callable[[int], Any]] = {
-            "httpx": lambda crowd: asyncio.run(posted(daemon.url + "/api/chat", body, crowd)),
-            "stdio": lambda crowd: child.at_once("ollama_chat", CHAT, crowd),
-            "HTTP": lambda crowd: asyncio.run(posted(web.url, CALL, crowd)),
+            "httpx": lambda n: loop.run_until_complete(posted(daemon.url + "/api/chat", body, n)),
+            "stdio": lambda n: child.at_once("ollama_chat", CHAT, n),
+            "HTTP": lambda n: loop.run_until_complete(posted(web.url, CALL, n)),
         }
         for crowd in CROWDS:
             times: dict[str, list[float]] = {way: [] for way in ways}
@@ -120,15 +130,7 @@ def at_once(rounds: int, env: Mapping[str, str], daemon: FakeOllama) -> None:
                     ours / plain,
                     "",
                 )
-
-
-async def posted(url: str, body: Mapping[str, Any], crowd: int) -> None:
-    """Send a request so many times at once, and read what comes."""
-    limits = httpx.Limits(max_connections=crowd)
-    async with httpx.AsyncClient(headers=NEW_ERA, limits=limits, timeout=60) as client:
-        answers = await asyncio.gather(*[client.post(url, json=body) for _ in range(crowd)])
-    for answer in answers:
-        answer.raise_for_status()
+        loop.run_until_complete(client.aclose())
 
 
 def long_answer(runs: int, env: Mapping[str, str], daemon: FakeOllama) -> None:

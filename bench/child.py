@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .served import memory_of
+from .served import ENVIRONMENT, memory_of
 
 HELLO = {
     "protocolVersion": "2025-11-25",
@@ -27,7 +26,7 @@ class Child:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, **(env or {})},
+            env={**ENVIRONMENT, **(env or {})},
         )
         self._last = 0
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
 
+#: For servers: what they compile, they keep, so that only their first start compiles.
+ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
 #: Seconds in which a server has to say where it listens, and to end.
 START, END = 60.0, 10.0
 
@@ -28,7 +30,7 @@ class Served:
             stdin=subprocess.PIPE,
             stdout=self._log,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **(env or {})},
+            env={**ENVIRONMENT, **(env or {})},
         )
         self.url = ""
 
