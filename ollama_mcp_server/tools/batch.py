@@ -13,8 +13,8 @@ from ..delegation.batch.template import parse
 from ..tool import tool
 from ._answers import given, option_warnings
 from ._arguments import HIDDEN, Format, ModelOptions, OptionalModel, shown
-from ._batches import Batch, answered, batch_result, batch_warnings, text_of
-from ._batching import bodies_of, items_of, journal_of, names_of, run
+from ._batch_results import Batch, answered, batch_result, batch_warnings, text_of
+from ._batch_work import bodies_of, items_of, journal_of, names_of, run
 from ._hints import LOADS, LONG, MEMORY
 from ._reading import to_items, to_keep_alive, to_texts, to_think
 
