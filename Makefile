@@ -29,8 +29,8 @@ test: setup ## run every test, those against a real Ollama included
 ifdef ARGS
 	@$(BED) $(RUN) -m pytest $(ARGS)
 else # two processes, each with a daemon of its own
-	@$(RUN) -m pytest -m "not live" --ignore tests/clients --ignore tests/proof -n 2
-	@$(BED) $(RUN) -m pytest tests/live tests/clients -n 2 --dist loadfile
+	@$(RUN) -m pytest -m "not live" --ignore tests/clients --ignore tests/proof -n 2 --durations 10
+	@$(BED) $(RUN) -m pytest tests/live tests/clients -n 2 --dist loadfile --durations 30
 endif
 
 check: lint types docs-check ## all that needs no daemon and no test

@@ -11,23 +11,29 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
-from fastmcp.decorators import get_fastmcp_meta
-from fastmcp.prompts.base import PromptArgument
-from fastmcp.prompts.function_prompt import FunctionPrompt, PromptMeta
-from fastmcp.server.dependencies import (
-    transform_context_annotations,
-    without_injected_parameters,
-)
 from fastmcp.tools import FunctionTool
-from fastmcp.tools.function_tool import ToolMeta
 from fastmcp.utilities.components import FastMCPComponent
+
+try:
+    from fastmcp.decorators import get_fastmcp_meta
+    from fastmcp.prompts.base import PromptArgument
+    from fastmcp.prompts.function_prompt import FunctionPrompt, PromptMeta
+    from fastmcp.server.dependencies import (
+        transform_context_annotations,
+        without_injected_parameters,
+    )
+    from fastmcp.tools.function_tool import ToolMeta
+except ImportError:  # a later FastMCP keeps them elsewhere: then it derives all of it itself
+    IS_KNOWN = False
+else:
+    IS_KNOWN = True
 
 Function = Callable[..., Any]
 
 
 def kept(module: ModuleType) -> list[FastMCPComponent]:
     """Return the tools and prompts of a module of ours; none where one lacks its definition."""
-    if module.__name__.partition(".")[0] != __package__:
+    if not IS_KNOWN or module.__name__.partition(".")[0] != __package__:
         return []
     folder = Path(module.__file__ or "").with_name("definitions")
     components = []
@@ -48,7 +54,7 @@ def kept(module: ModuleType) -> list[FastMCPComponent]:
     return components
 
 
-def _tool(function: Function, meta: ToolMeta, name: str, definition: dict[str, Any]) -> Any:
+def _tool(function: Function, meta: "ToolMeta", name: str, definition: dict[str, Any]) -> Any:
     return FunctionTool(
         fn=transform_context_annotations(function),
         name=name,
@@ -61,7 +67,7 @@ def _tool(function: Function, meta: ToolMeta, name: str, definition: dict[str, A
     )
 
 
-def _prompt(function: Function, meta: PromptMeta, name: str, definition: dict[str, Any]) -> Any:
+def _prompt(function: Function, meta: "PromptMeta", name: str, definition: dict[str, Any]) -> Any:
     return FunctionPrompt(
         fn=without_injected_parameters(transform_context_annotations(function)),
         name=name,

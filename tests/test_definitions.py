@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -11,6 +13,17 @@ from ollama_mcp_server.definitions import kept
 from ollama_mcp_server.discovery import USER_PACKAGE, discover
 from ollama_mcp_server.prompts import files
 from ollama_mcp_server.tools import library
+
+MOVED = """
+import fastmcp.server.dependencies as parts
+from fastmcp.tools import Tool
+
+del parts.transform_context_annotations
+from ollama_mcp_server.definitions import kept
+from ollama_mcp_server.tools import library
+
+print("kept" if kept(library) else "derived")
+"""
 
 
 def names(module: ModuleType) -> set[str]:
@@ -53,3 +66,8 @@ def test_definitions_in_a_folder_of_a_user_mean_nothing(tmp_path: Path) -> None:
     *_, last = discover(tools, tmp_path, complaints.append, more=[prompts])
     assert (last.name, last.description, complaints) == ("greet", "Greet someone.", [])
     assert USER_PACKAGE in last.fn.__module__  # type: ignore[attr-defined]
+
+
+def test_a_fastmcp_that_has_moved_its_parts_derives_all() -> None:
+    ran = subprocess.run([sys.executable, "-c", MOVED], capture_output=True, text=True, check=True)
+    assert ran.stdout == "derived\n"
