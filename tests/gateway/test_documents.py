@@ -47,7 +47,7 @@ OFF_TOOLS = (*OFF_OWN, "negative_data_rejection")
 
 
 def end_of(response: Any) -> str:
-    """Return what came of a case; of the 5xx only 500 is a fault of ours (a server is down here)."""
+    """Return what came of a case; of the 5xx only 500 is our fault, for one server is down."""
     if response is None or response.status_code == 500:
         return "error"
     return "answered" if response.status_code < 300 else "refused"
