@@ -62,7 +62,7 @@ picture: setup ## draw the README's picture anew, from a real run
 schemas: setup ## accept the tools' schemas as they are now; review the diff
 	@UPDATE_SCHEMAS=1 $(RUN) -m pytest -q tests/test_schemas.py tests/prompts tests/resources
 
-bench: setup ## measure, as ratios in one run; ARGS=gateway, batch or peers for those
+bench: setup ## measure, as ratios in one run; ARGS=gateway, batch or peers for those, all for all
 	@$(BED) $(RUN) -m bench $(ARGS)
 
 proof: setup ## break it, long and hard, and write down what came of it; ARGS=faults for a part
