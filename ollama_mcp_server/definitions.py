@@ -51,6 +51,8 @@ def kept(module: ModuleType) -> list[FastMCPComponent]:
             components.append(_tool(function, meta, name, definition))
         elif isinstance(meta, PromptMeta):
             components.append(_prompt(function, meta, name, definition))
+        else:
+            return []
     return components
 
 

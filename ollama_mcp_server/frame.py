@@ -12,7 +12,7 @@ class Frame(FastMCP[Any]):
     """FastMCP's server.
 
     Each list asks the state of its session whether that hides something. The library that keeps
-    such state takes a tenth of a start to import, so it is imported when something is kept first.
+    such state takes a fifth of a start to import, so it is imported when something is kept first.
     """
 
     _keeps = False

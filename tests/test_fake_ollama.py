@@ -377,7 +377,7 @@ async def test_a_client_that_leaves_is_noticed_at_once(daemon: FakeOllama, how: 
         await asyncio.wait([asking])
         begun = time.monotonic()
         await daemon.until(lambda: daemon.requests[0].closed_early)
-        assert time.monotonic() - begun < 5  # it takes 2 ms, and what was scripted 10 s
+        assert time.monotonic() - begun < 0.25  # 2 ms, or as long as a busy machine takes
     assert not daemon.requests[0].done
 
 

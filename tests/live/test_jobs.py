@@ -15,13 +15,13 @@ from tests.live.sessions import over_http, over_stdio
 
 pytestmark = pytest.mark.live
 
-#: More than 5 s of work: counting goes on for ever, and one thread is slow.
+#: More than 10 s of work: counting goes on for ever, and one thread is slow.
 SLOW = {"num_ctx": 4096, "num_thread": 1}
 STORY = {
     "model": models.CHAT,
     "prompt": "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15",
     "raw": True,
-    "options": {**SLOW, "num_predict": 1500, "temperature": 0, "stop": ["###"]},
+    "options": {**SLOW, "num_predict": 2500, "temperature": 0, "stop": ["###"]},
 }
 
 
@@ -56,7 +56,7 @@ async def test_a_client_that_gives_up_after_5_s_gets_the_whole_of_a_longer_answe
         if seen.path == "/api/generate" and seen.json.get("prompt")
     )
     *parts, final = exchange.lines
-    assert final["total_duration"] > 5e9
+    assert final["total_duration"] > 10e9
     assert said["content"] == "".join(part["response"] for part in parts)
     assert str(said["content"]).startswith(began["content"])
     assert said["usage"]["completion_tokens"] == final["eval_count"]  # type: ignore[index]

@@ -452,7 +452,7 @@ class TestTheEnd:
             pids = [int(pid) for pid in (await said(lease, "family", "ids")).split()]
             began = time.monotonic()
             await hub.aclose()
-            assert time.monotonic() - began < 8
+            assert time.monotonic() - began < 3
             assert wait_until_gone(pids, 1) == []
             with pytest.raises(ToolFailed):
                 await lease.call("minimal", "hello", {}, 5)
@@ -472,7 +472,7 @@ class TestTheEnd:
         await until(lambda: running(notes))
         began = time.monotonic()
         await hub.aclose()
-        assert time.monotonic() - began < 8  # its start may take 20 s
+        assert time.monotonic() - began < 4
         assert running(notes) == []
         assert len(await using) == 1
 
