@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
@@ -13,6 +14,7 @@ import anyio
 
 from ..daemon.wire import Part
 from ..delegation.answer import Answer, Heard
+from ..delegation.inputs.paths import printable
 from ..delegation.structured.schema import check_schema
 from ..errors import (
     CapabilityMissing,
@@ -184,18 +186,22 @@ def folder(path: Path | None, roots: Sequence[Path]) -> Path | None:
 
     Raises:
         PermissionDenied: it is in none of the roots.
-        InvalidArgument: it is no folder.
+        InvalidArgument: it is no folder, or no path at all.
     """
     if path is None:
         return None
-    real = path.expanduser().resolve()
+    named = printable(str(path))
+    try:
+        real = path.expanduser().resolve()
+    except (OSError, RuntimeError, ValueError):  # a NUL, no such user, a loop of links
+        raise InvalidArgument(f"{named} is no path", "Give the folder to work in") from None
     if not any(real.is_relative_to(root.resolve()) for root in roots):
         raise PermissionDenied(
-            f"Access denied: {path} is in none of the allowed folders",
+            f"Access denied: {named} is in none of the allowed folders",
             "Allow its folder with --root, or OLLAMA_MCP_ROOTS",
         )
-    if not real.is_dir():
-        raise InvalidArgument(f"{path} is no folder", "Give the folder that the work is about")
+    if not os.path.isdir(real):  # noqa: PTH112 - which never raises, however long the path
+        raise InvalidArgument(f"{named} is no folder", "Give the folder that the work is about")
     return real
 
 

@@ -119,6 +119,7 @@ def run(
 
 
 @pytest.mark.timeout(120 + WANTED)
+@pytest.mark.filterwarnings("ignore:Generating overly large repr")  # Hypothesis, of its own cases
 def test_the_gateways_own_operations_do_what_its_document_says(
     web: Any, record_property: Callable[[str, object], None]
 ) -> None:
@@ -130,6 +131,7 @@ def test_the_gateways_own_operations_do_what_its_document_says(
 
 
 @pytest.mark.timeout(120 + WANTED)
+@pytest.mark.filterwarnings("ignore:Generating overly large repr")
 @pytest.mark.parametrize(
     ("path", "operation"),
     [

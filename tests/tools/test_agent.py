@@ -229,6 +229,14 @@ async def test_a_path_outside_the_roots_is_denied(make_app: MakeApp, tmp_path: P
         assert error["message"].startswith("Access denied")
 
 
+@pytest.mark.parametrize("path", ["\0", "a\0b", "~nobody-of-that-name/x", "\ud800", "x" * 9000])
+async def test_what_is_no_path_is_told_so(make_app: MakeApp, tmp_path: Path, path: str) -> None:
+    async with Caller(build_server(make_app(roots=str(tmp_path)))) as caller:
+        error = await caller.error("ollama_agent", task="x", model=TOOLS, path=path)
+    assert error["code"] in ("invalid_argument", "permission_denied")
+    assert "\0" not in error["message"]
+
+
 async def test_a_server_that_does_not_start_stops_no_other(
     make_app: MakeApp, daemon: FakeOllama
 ) -> None:
